@@ -1,0 +1,74 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The inode oracle: a pure model of a layered tree, fed with tar headers or planned changes, that
+ * says what each driver's storage will hold. No I/O, no global state. The laws are those of
+ * moby 20.10's drivers, measured on live daemons: docs/inode-laws.md.
+ */
+#ifndef OL_BENCH_ORACLE_ORACLE_H
+#define OL_BENCH_ORACLE_ORACLE_H
+
+#include "common/error.h"
+#include "common/layer/layer.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+/* Inodes by kind, as the usage walk of a driver's home counts them; signed: a step can free some.
+ */
+struct ol_inode_kinds {
+    int64_t directory, regular, symlink, device, fifo, whiteout, bookkeeping;
+};
+int64_t ol_inode_kinds_total(const struct ol_inode_kinds *kinds);
+
+/* The merged tree of an image (or container) so far. */
+struct ol_model;
+int ol_model_new(struct ol_model **ret, struct ol_error *err);
+void ol_model_free(struct ol_model *model);
+
+/** Begin the next layer; entries until the next begin belong to it. */
+int ol_model_begin_layer(struct ol_model *model, struct ol_error *err);
+/** Feed one header of the layer (whiteout names included). */
+int ol_model_add(struct ol_model *model, const struct ol_entry *entry, struct ol_error *err);
+
+/* What a merged tree holds. */
+struct ol_model_counts {
+    uint64_t directories; /* D: root included */
+    uint64_t specials;    /* S: names that are neither directory nor regular file */
+    uint64_t
+        special_inodes; /* distinct inodes of those, hard-linked within one layer counted once */
+    uint64_t regular;   /* R: distinct regular inodes */
+    uint64_t regular_names;
+    uint64_t written; /* W: regular inodes written by the last layer's own tar and still present */
+    uint64_t layer_directories, layer_regular, layer_specials, layer_whiteouts, layer_opaques;
+    /* distinct objects of the last layer's own tar, implied directories included */
+};
+void ol_model_counts(const struct ol_model *model, struct ol_model_counts *ret);
+
+enum ol_model_type { OL_MODEL_FILE, OL_MODEL_DIRECTORY, OL_MODEL_SYMLINK, OL_MODEL_OTHER };
+
+/* One name of the merged tree, in sorted pre-order; for planning changes. */
+struct ol_model_node {
+    const char *path; /* relative, owned by the call */
+    enum ol_model_type type;
+    uint64_t size;
+    unsigned mode;
+    unsigned links; /* names of this inode in the merged tree */
+};
+typedef int ol_model_fn(const struct ol_model_node *node, void *data);
+int ol_model_walk(const struct ol_model *model, ol_model_fn *fn, void *data);
+bool ol_model_lookup(const struct ol_model *model, const char *path, struct ol_model_node *ret);
+
+enum ol_law { OL_LAW_OVERLAY, OL_LAW_OVERLAY_CLONE_ALL, OL_LAW_OVERLAY2, OL_LAW_VFS, OL_LAW_NULL };
+
+/** Inodes the image layer just fed adds to the driver's home ("layer.apply", and the apply of a
+ * commit). */
+void ol_law_image_layer(enum ol_law law, const struct ol_model *model, bool base,
+                        struct ol_inode_kinds *ret);
+
+/** "container.create" on the model's image: init layer and container layer, mounted once.
+ * first_use: no container or layer was made on this image layer before (overlay2's `committed`
+ * file). */
+void ol_law_container_create(enum ol_law law, const struct ol_model *model, bool first_use,
+                             struct ol_inode_kinds *ret);
+
+#endif

@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The seeded docker-commit workload: which files a container adds, modifies, deletes, renames … The
+ * plan is made once from the model of the image and then carried out, the same, on every engine.
+ */
+#ifndef OL_BENCH_WORKLOADS_WORKLOAD_H
+#define OL_BENCH_WORKLOADS_WORKLOAD_H
+
+#include "bench/oracle/oracle.h"
+#include "drivers/rootfs.h"
+#include "store/image.h"
+
+struct ol_change_mix {
+    unsigned add, modify, remove, rename, chmod, mkdir;
+};
+#define OL_CHANGE_MIX_DEFAULT                                                                      \
+    ((struct ol_change_mix){                                                                       \
+        .add = 10, .modify = 5, .remove = 3, .rename = 1, .chmod = 1, .mkdir = 1})
+
+/** Parse "add=A,modify=M,delete=D,rename=R,chmod=C,mkdir=K"; keys left out are 0. */
+int ol_change_mix_parse(const char *text, struct ol_change_mix *ret, struct ol_error *err);
+
+enum ol_op_kind { OL_OP_ADD, OL_OP_MODIFY, OL_OP_DELETE, OL_OP_RENAME, OL_OP_CHMOD, OL_OP_MKDIR };
+struct ol_op {
+    enum ol_op_kind kind;
+    char *path;   /* owned by the plan */
+    char *target; /* rename: the new path */
+    uint64_t size;
+    uint64_t content_seed;
+    unsigned mode;
+};
+
+struct ol_plan; /* one commit's operations */
+/**
+ * Plan one commit's changes from the model's merged tree and apply them to the model as one layer.
+ * Same model, mix, bytes and seed: same plan. -ENOENT when the image has too few files, naming the
+ * kind.
+ * @param change_bytes  size of each added or modified file
+ */
+int ol_plan_make(struct ol_model *model, const struct ol_change_mix *mix, uint64_t change_bytes,
+                 uint64_t seed, struct ol_plan **ret, struct ol_error *err);
+void ol_plan_free(struct ol_plan *plan);
+size_t ol_plan_count(const struct ol_plan *plan);
+const struct ol_op *ol_plan_op(const struct ol_plan *plan, size_t index);
+
+/** Carry the plan out in a container's root. */
+int ol_plan_run(const struct ol_plan *plan, struct ol_rootfs *fs, struct ol_error *err);
+
+/** Inodes carrying out the plan adds to the container's upper ("container.change"), law by law. */
+void ol_plan_predict(const struct ol_plan *plan, enum ol_law law, struct ol_inode_kinds *ret);
+
+/**
+ * The built-in image: seeded, reproducible to the byte, shaped like a small Debian system, three
+ * layers. Layers are generated while they are read.
+ */
+int ol_builtin_image_new(uint64_t seed, struct ol_image **ret, struct ol_error *err);
+
+#endif

@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The counter behind the fault points; see fault.h. */
+#include "common/fault.h"
+
+#include <stdatomic.h>
+
+static atomic_ulong passed;
+static atomic_ulong target;
+static atomic_bool delivered;
+
+#if OL_FAULTS
+bool ol_fault_hit(const char *where)
+{
+    unsigned long n = atomic_fetch_add_explicit(&passed, 1, memory_order_relaxed) + 1;
+
+    (void)where; /* for a breakpoint: gdb shows which call was failed */
+    if (n != atomic_load_explicit(&target, memory_order_relaxed))
+        return false;
+    atomic_store(&delivered, true);
+    return true;
+}
+#endif
+
+void ol_fault_arm(unsigned long nth)
+{
+    atomic_store(&passed, 0);
+    atomic_store(&delivered, false);
+    atomic_store(&target, nth);
+}
+
+unsigned long ol_fault_passed(void)
+{
+    return atomic_load(&passed);
+}
+
+bool ol_fault_delivered(void)
+{
+    return atomic_load(&delivered);
+}

@@ -1,0 +1,120 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What a back-end implements: the operation table and the base instance it embeds as its first
+ * member. Callers include driver.h and never this.
+ */
+#ifndef OL_DRIVERS_DRIVER_OPS_H
+#define OL_DRIVERS_DRIVER_OPS_H
+
+#include "drivers/driver.h"
+#include "drivers/rootfs.h"
+
+#include <stdatomic.h>
+
+/* One "key=value" of the driver's full name; a key without "=" has value "". */
+struct ol_driver_option {
+    const char *key, *value; /* owned by the base instance */
+};
+
+struct ol_driver_stack; /* below */
+
+struct ol_driver_ops {
+    const char *name;    /* what users type after --driver: [a-z0-9-]+ */
+    const char *summary; /* one line of help */
+    unsigned caps;       /* enum ol_driver_cap */
+
+    /*
+     * Required: ol_driver_ops_check() refuses a table that lacks one and says which.
+     * open: allocate the instance and set *ret; ol_driver_open() has filled `base` (name, config,
+     * options, home_fd) and the back-end copies it into its instance. On failure base stays the
+     * caller's.
+     */
+    int (*open)(const struct ol_driver *base, struct ol_driver **ret, struct ol_error *err);
+    void (*close)(struct ol_driver *drv); /* frees the instance, not the base's contents */
+    int (*create)(struct ol_driver *drv, const struct ol_layer_spec *spec, struct ol_error *err);
+    int (*remove)(struct ol_driver *drv, const char *id, struct ol_error *err);
+    int (*get)(struct ol_driver *drv, const char *id, char **ret_path, struct ol_error *err);
+    int (*put)(struct ol_driver *drv, const char *id, struct ol_error *err);
+
+    /* Optional: NULL selects the default named beside it. */
+    bool (*exists)(struct ol_driver *drv, const char *id); /* <home>/<id> is a directory */
+    int (*stack)(struct ol_driver *drv, const char *id, struct ol_driver_stack *ret,
+                 struct ol_error *err); /* get() and the one mounted directory */
+    int (*diff)(struct ol_driver *drv, const char *id, const char *parent, int out_fd,
+                struct ol_tar_result *ret, struct ol_error *err); /* ol_naive_diff() */
+    int (*changes)(struct ol_driver *drv, const char *id, const char *parent,
+                   struct ol_changes *ret, struct ol_error *err); /* ol_naive_changes() */
+    int (*apply_diff)(struct ol_driver *drv, const char *id, const char *parent,
+                      const struct ol_input *tar, struct ol_apply_result *ret,
+                      struct ol_error *err); /* ol_naive_apply_diff(): get, apply, put */
+    int (*diff_size)(struct ol_driver *drv, const char *id, const char *parent, uint64_t *ret,
+                     struct ol_error *err); /* ol_naive_diff_size() */
+    int (*rootfs)(struct ol_driver *drv, const char *id, struct ol_rootfs **ret,
+                  struct ol_error *err); /* get() and ol_rootfs_open_dir() */
+    int (*status)(struct ol_driver *drv, struct ol_pairs *ret, struct ol_error *err);
+    int (*metadata)(struct ol_driver *drv, const char *id, struct ol_pairs *ret,
+                    struct ol_error *err);
+    int (*list)(struct ol_driver *drv, int (*fn)(const char *id, void *data), void *data,
+                struct ol_error *err); /* subdirectories of home with a valid id */
+    int (*cleanup)(struct ol_driver *drv, struct ol_error *err); /* ol_mount_detach_below(home) */
+};
+
+/* The base instance: first member of every back-end's struct. */
+struct ol_driver {
+    const struct ol_driver_ops *ops;
+    char *name;                     /* owned; full name with options */
+    struct ol_driver_config config; /* config.home is owned here */
+    struct ol_driver_option *options;
+    size_t n_options;
+    char *option_text; /* owned; what options points into */
+    int home_fd;       /* owned; O_DIRECTORY on config.home */
+    atomic_uint_fast64_t avoided_sleep_ns;
+};
+
+/* A layer as a stack of open directories, for comparing without (or with) mounting. */
+struct ol_driver_stack {
+    struct ol_stack stack; /* .fds = fds */
+    int *fds;              /* owned */
+    size_t count;
+    bool needs_put; /* the layer was Got for this */
+    char *id;       /* owned; for the put */
+};
+void ol_driver_stack_fini(struct ol_driver *drv, struct ol_driver_stack *stack);
+
+/** Value of an option of the full name, or NULL. */
+const char *ol_driver_option(const struct ol_driver *drv, const char *key);
+
+/** -EINVAL naming the first option that is not in the NULL-terminated list of known keys. */
+int ol_driver_options_check(const struct ol_driver *drv, const char *const *known,
+                            struct ol_error *err);
+
+int ol_driver_ops_check(const struct ol_driver_ops *ops, struct ol_error *err);
+
+/* naive_diff.c: the defaults, from moby daemon/graphdriver/fsdiff.go. */
+int ol_naive_diff(struct ol_driver *drv, const char *id, const char *parent, int out_fd,
+                  struct ol_tar_result *ret, struct ol_error *err);
+int ol_naive_changes(struct ol_driver *drv, const char *id, const char *parent,
+                     struct ol_changes *ret, struct ol_error *err);
+int ol_naive_apply_diff(struct ol_driver *drv, const char *id, const char *parent,
+                        const struct ol_input *tar, struct ol_apply_result *ret,
+                        struct ol_error *err);
+int ol_naive_diff_size(struct ol_driver *drv, const char *id, const char *parent, uint64_t *ret,
+                       struct ol_error *err);
+
+/* refcount.c: Get/Put counting as moby's counter.go, with a mutex per layer id. */
+struct ol_refs;
+int ol_refs_new(struct ol_refs **ret, struct ol_error *err);
+void ol_refs_free(struct ol_refs *refs);
+/** Lock the id's mutex for the duration of get/put/remove. */
+int ol_refs_lock(struct ol_refs *refs, const char *id, struct ol_error *err);
+void ol_refs_unlock(struct ol_refs *refs, const char *id);
+/** Under the lock: add one (first touch asks is_mounted). @return the new count. */
+int ol_refs_increment(struct ol_refs *refs, const char *id, bool (*is_mounted)(const char *path),
+                      const char *path);
+int ol_refs_decrement(struct ol_refs *refs, const char *id, bool (*is_mounted)(const char *path),
+                      const char *path);
+
+/* registry.c: the one table of back-ends; order is probing order. */
+extern const struct ol_driver_ops ol_overlay2_ops, ol_overlay_ops, ol_vfs_ops, ol_null_ops;
+
+#endif

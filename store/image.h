@@ -1,0 +1,69 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Images as a list of layer tars, whatever they came in: docker-archive (old and new), OCI layout
+ * (directory or tar), root file system tar (any compression), root file system directory. The
+ * format is told by content. Names, digests and paths inside are hostile and confined. Formats:
+ * spec of the OCI image layout 1.0, moby image/tarexport.
+ */
+#ifndef OL_STORE_IMAGE_H
+#define OL_STORE_IMAGE_H
+
+#include "common/digest.h"
+#include "common/error.h"
+#include "common/io.h"
+
+#include <stddef.h>
+
+enum ol_image_format {
+    OL_IMAGE_DOCKER_ARCHIVE,
+    OL_IMAGE_OCI_LAYOUT,
+    OL_IMAGE_ROOTFS_TAR,
+    OL_IMAGE_ROOTFS_DIR,
+    OL_IMAGE_BUILTIN,
+};
+
+const char *ol_image_format_name(enum ol_image_format format); /* "docker-archive", … */
+
+struct ol_image;
+
+/**
+ * Open an image by path. @param tmp_dir where a compressed outer archive is spooled (unlinked
+ * file).
+ * @return 0; -ENOENT; -EBADMSG no known format, or a malformed one, with the reason; -ENOTSUP
+ * foreign layers
+ */
+int ol_image_open(const char *path, const char *tmp_dir, struct ol_image **ret,
+                  struct ol_error *err);
+void ol_image_free(struct ol_image *image);
+
+enum ol_image_format ol_image_format_of(const struct ol_image *image);
+const char *
+ol_image_source(const struct ol_image *image); /* path as given, or "built-in (seed N)" */
+/** Config digest ("sha256:…") or, for a root file system, the DiffID once known; "" before. */
+const char *ol_image_id(const struct ol_image *image);
+size_t ol_image_layer_count(const struct ol_image *image);
+/** DiffID the image's config promises, or NULL when the format promises none. */
+const char *ol_image_layer_diff_id(const struct ol_image *image, size_t index);
+
+/* One layer opened for reading. Threads may feed it; close joins them. */
+struct ol_image_stream {
+    struct ol_input input; /* valid until closed */
+    void *priv;
+};
+int ol_image_layer_open(const struct ol_image *image, size_t index, struct ol_image_stream *ret,
+                        struct ol_error *err);
+/** @return 0, or why the producer of the stream failed (a reader that stopped early is no failure).
+ */
+int ol_image_layer_close(struct ol_image_stream *stream, struct ol_error *err);
+
+/** For makers of images in memory or on the fly (the built-in image): open hands out a stream. */
+struct ol_image_source_ops {
+    int (*open_layer)(void *data, size_t index, struct ol_image_stream *ret, struct ol_error *err);
+    int (*close_layer)(void *data, struct ol_image_stream *stream, struct ol_error *err);
+    void (*free)(void *data);
+};
+int ol_image_new_custom(enum ol_image_format format, const char *source, size_t layers,
+                        const struct ol_image_source_ops *ops, void *data, struct ol_image **ret,
+                        struct ol_error *err);
+
+#endif
