@@ -41,6 +41,12 @@ struct ol_driver_config {
     enum ol_view view; /* kernel, userns or direct; never auto */
     bool keep_owner;   /* owners can be given to files (root, or a user namespace with id ranges) */
     unsigned threads;  /* for tree operations; 0: choose */
+    /*
+     * Mounts outlive this process: open() leaves those of earlier processes alone and close() leaves
+     * its own. For commands that do one step each ("layer mount", "layer umount"); get() and put()
+     * then count an existing mount as one user, as moby does after a restart.
+     */
+    bool keep_mounts;
 };
 
 /**

@@ -1,0 +1,145 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The overlab command, as its subcommands see it: the table of subcommands, the global options, the
+ * parsing of arguments, exit statuses, messages and cancellation.
+ *
+ * A subcommand is one row in table.c and one function cmd_x() in a cmd_*.c file. It parses its
+ * arguments with ol_cli_parse(), writes results to stdout and everything else through
+ * ol_cli_fail(), ol_cli_warn() and ol_cli_note(), and returns an enum ol_exit.
+ */
+#ifndef OL_CLI_CLI_H
+#define OL_CLI_CLI_H
+
+#include "common/error.h"
+
+#include <argp.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+enum ol_exit {
+    OL_EXIT_OK = 0,
+    OL_EXIT_FAILED = 1,     /* it did not work, or a budget was exceeded */
+    OL_EXIT_USAGE = 2,      /* wrong usage */
+    OL_EXIT_IMPOSSIBLE = 3, /* not possible on this host, whatever the input */
+};
+
+enum ol_cli_flag {
+    OL_CLI_NEEDS_ROOT = 1 << 0,  /* refused for an ordinary user, before anything else */
+    OL_CLI_NEEDS_STORE = 1 << 1, /* works in --root, which is made when missing */
+    OL_CLI_HAS_JSON = 1 << 2,    /* knows --json */
+};
+
+struct ol_cli;
+
+/* One row of the table; help, completion and man page come from it. */
+struct ol_cli_command {
+    const char *name;     /* "compare", "layer apply": what the user types */
+    const char *synopsis; /* arguments after the options: "ID [PARENT] < TAR" */
+    const char *summary;  /* one line, no capital, no full stop */
+    int (*run)(struct ol_cli *cli, int argc, char **argv);
+    unsigned flags; /* enum ol_cli_flag */
+};
+
+/** The table, in the order of help; *ret_count rows. */
+const struct ol_cli_command *ol_cli_table(size_t *ret_count);
+
+/** What every subcommand gets. */
+struct ol_cli {
+    const struct ol_cli_command *command; /* NULL while none is chosen */
+    char *root;                           /* owned by main; absolute path of the data root */
+    char *invocation;                     /* owned by main; "overlab layer apply" */
+    bool json;
+    bool quiet;
+    bool verbose;
+    bool no_color;
+    unsigned debug; /* trace areas, 1 << enum ol_trace_area */
+    int status;     /* exit status when ol_cli_parse() returned false */
+};
+
+/* The options and arguments of a subcommand. */
+struct ol_cli_syntax {
+    const struct argp_option *options; /* ends with an empty row; NULL for none */
+    /**
+     * Take one option (its key) or argument (OL_CLI_ARGUMENT).
+     * @return true, or false after ol_cli_usage()
+     */
+    bool (*take)(struct ol_cli *cli, int key, char *arg, void *data);
+    void *data;
+    unsigned min_arguments, max_arguments;
+    const char *help; /* paragraphs after the options in --help; NULL for none */
+};
+
+enum { OL_CLI_ARGUMENT = 0 };
+
+/**
+ * Parse the arguments of the running subcommand, global options among them.
+ * @return false when there is nothing left to do (help was printed, or the usage was wrong): return
+ *         cli->status
+ */
+bool ol_cli_parse(struct ol_cli *cli, const struct ol_cli_syntax *syntax, int argc, char **argv);
+
+/** Say what is wrong with the usage, and where to look. @return OL_EXIT_USAGE */
+int ol_cli_usage(struct ol_cli *cli, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+
+/**
+ * Parse a whole number, with an optional suffix k, m, g, t (powers of 1024) when @p suffix is set.
+ * @param what  name of the option for the message, as typed
+ * @return false after ol_cli_usage()
+ */
+bool ol_cli_number(struct ol_cli *cli, const char *what, const char *text, bool suffix,
+                   uint64_t min, uint64_t max, uint64_t *ret);
+
+/**
+ * Print the error. @param r negative errno.
+ * @return OL_EXIT_IMPOSSIBLE for -ENOTSUP and -EPERM, else OL_EXIT_FAILED
+ */
+int ol_cli_fail(struct ol_cli *cli, int r, const struct ol_error *err);
+
+/** A line on stderr: a warning always, a note unless --quiet, a detail only with --verbose. */
+void ol_cli_warn(struct ol_cli *cli, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+void ol_cli_note(struct ol_cli *cli, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+void ol_cli_detail(struct ol_cli *cli, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+
+/** Colour may be used on this descriptor: a terminal, no NO_COLOR, no --no-color. */
+bool ol_cli_color(const struct ol_cli *cli, int fd);
+
+/** True once SIGINT or SIGTERM came: stop at the next good place and clean up. */
+bool ol_cli_cancelled(void);
+
+/**
+ * From now on a signal also ends this input at once (it becomes an empty file), so that a read that
+ * waits for a slow writer does not hold up the clean-up. -1: none.
+ */
+void ol_cli_cancel_input(int fd);
+
+/* help.c */
+void ol_cli_print_help(FILE *out);
+/** The rows whose name begins with "group "; false when there are none. */
+bool ol_cli_print_group(FILE *out, const char *group);
+
+/* main.c, for args.c: settle the root and start tracing once all options are known. */
+bool ol_cli_prepare(struct ol_cli *cli);
+
+/* args.c, for main.c */
+/** Parse what stands before the subcommand. @return index of the subcommand in argv, argc for none,
+ * -1 with cli->status set. */
+int ol_cli_parse_global(struct ol_cli *cli, int argc, char **argv);
+/** Parse "mount,layer" or "all" into a mask. @return false and the bad word's place and length. */
+bool ol_cli_parse_areas(const char *text, unsigned *ret_mask, const char **ret_bad, int *ret_len);
+
+/* The subcommands. */
+int cmd_compare(struct ol_cli *cli, int argc, char **argv);
+int cmd_doctor(struct ol_cli *cli, int argc, char **argv);
+int cmd_layer_create(struct ol_cli *cli, int argc, char **argv);
+int cmd_layer_apply(struct ol_cli *cli, int argc, char **argv);
+int cmd_layer_diff(struct ol_cli *cli, int argc, char **argv);
+int cmd_layer_changes(struct ol_cli *cli, int argc, char **argv);
+int cmd_layer_mount(struct ol_cli *cli, int argc, char **argv);
+int cmd_layer_umount(struct ol_cli *cli, int argc, char **argv);
+int cmd_layer_rm(struct ol_cli *cli, int argc, char **argv);
+int cmd_layer_ls(struct ol_cli *cli, int argc, char **argv);
+int cmd_layer_du(struct ol_cli *cli, int argc, char **argv);
+int cmd_layer_show(struct ol_cli *cli, int argc, char **argv);
+int cmd_completion(struct ol_cli *cli, int argc, char **argv);
+
+#endif
