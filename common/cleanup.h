@@ -64,7 +64,7 @@ static inline int ol_fd_steal(int *fd)
 
 /** Take the pointer out of its owner; the type stays. */
 #define ol_ptr_steal(p)                                                                            \
-    ({                                                                                             \
+    __extension__({                                                                                \
         __typeof__(p) ol_taken_ = (p);                                                             \
         (p) = NULL;                                                                                \
         ol_taken_;                                                                                 \

@@ -2,6 +2,7 @@
 /* The counter behind the fault points; see fault.h. */
 #include "common/fault.h"
 
+#include <errno.h>
 #include <stdatomic.h>
 
 static atomic_ulong passed;
@@ -17,6 +18,7 @@ bool ol_fault_hit(const char *where)
     if (n != atomic_load_explicit(&target, memory_order_relaxed))
         return false;
     atomic_store(&delivered, true);
+    errno = EIO;
     return true;
 }
 #endif

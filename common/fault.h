@@ -13,7 +13,7 @@
 #include <stdbool.h>
 
 #if OL_FAULTS
-/** True when this call is the one to fail; the caller then returns -EIO as if the kernel had. */
+/** True when this call is the one to fail; errno is then EIO, as if the kernel had refused. */
 bool ol_fault_hit(const char *where);
 #else
 static inline bool ol_fault_hit(const char *where)

@@ -27,7 +27,7 @@ int ol_path_open(int root_fd, const char *path, int flags, mode_t mode);
 int ol_path_open_walk(int root_fd, const char *path, int flags, mode_t mode);
 
 /**
- * Open the directory path beneath root_fd, making missing components with mode (umask applies).
+ * Open the directory path beneath root_fd, making missing components with exactly this mode.
  * @param ret_made  number of directories made; may be NULL
  * @return a descriptor (O_PATH | O_DIRECTORY), or negative errno; directories made stay.
  */

@@ -2,6 +2,8 @@
 /* Test support; see support.h. */
 #include "support/support.h"
 
+#include "config.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -241,6 +243,11 @@ bool can_user_xattr(void)
 {
     static int known;
     return probe(&known, try_user_xattr);
+}
+
+bool can_inject_faults(void)
+{
+    return OL_FAULTS;
 }
 
 static int try_loop(const char *path)

@@ -63,6 +63,7 @@ bool can_chown(void);          /* owners can be given away */
 bool can_mknod(void);          /* device nodes can be made */
 bool can_user_namespace(void); /* an unprivileged user namespace can be entered */
 bool can_user_xattr(void);     /* the test directory's file system keeps user.* attributes */
+bool can_inject_faults(void);  /* this build has fault points */
 bool can_loop_mount(void);     /* loop devices can be set up and mounted */
 
 /**
