@@ -45,13 +45,16 @@ static bool have_xattrat(void)
 #endif
 }
 
-/* True when the call is missing here; remembered. Seccomp filters answer EPERM only for real
- * refusals. */
-static bool missing(long r)
+/*
+ * True when the /proc way has to serve: the kernel lacks the call (remembered), or the descriptor
+ * is an O_PATH one, which the *xattrat calls refuse with EBADF.
+ */
+static bool needs_proc(long r, const char *name)
 {
-    if (r >= 0 || errno != ENOSYS)
+    if (r >= 0 || (errno != ENOSYS && !(errno == EBADF && *name == '\0')))
         return false;
-    atomic_store(&xattrat_works, false);
+    if (errno == ENOSYS)
+        atomic_store(&xattrat_works, false);
     return true;
 }
 
@@ -78,7 +81,7 @@ ssize_t ol_xattr_get(int dir_fd, const char *name, const char *attr, void *value
     if (have_xattrat()) {
         struct xattr_args args = {.value = (uintptr_t)value, .size = (uint32_t)len};
         long n = syscall(SYS_getxattrat, dir_fd, name, at_flags(name), attr, &args, sizeof args);
-        if (!missing(n))
+        if (!needs_proc(n, name))
             return plain_errno(n);
     }
 #endif
@@ -100,7 +103,7 @@ int ol_xattr_set(int dir_fd, const char *name, const char *attr, const void *val
     if (have_xattrat()) {
         struct xattr_args args = {.value = (uintptr_t)value, .size = (uint32_t)len};
         long n = syscall(SYS_setxattrat, dir_fd, name, at_flags(name), attr, &args, sizeof args);
-        if (!missing(n))
+        if (!needs_proc(n, name))
             return n < 0 ? -errno : 0;
     }
 #endif
@@ -116,7 +119,7 @@ static ssize_t list_once(int dir_fd, const char *name, const char *path, char *o
 #ifdef SYS_listxattrat
     if (have_xattrat()) {
         long n = syscall(SYS_listxattrat, dir_fd, name, at_flags(name), out, len);
-        if (!missing(n))
+        if (!needs_proc(n, name))
             return n;
     }
 #endif
