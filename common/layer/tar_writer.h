@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * A tar stream writer with Go archive/tar's header bytes (format PAX requested, as moby does), a
- * large buffer and a running SHA-256.
+ * large buffer and a running SHA-256. The bytes are written by the calling thread; for long streams
+ * the digest runs in a thread of the writer's own. SIGPIPE is held back around each write, so a
+ * reader that goes away ends in -EPIPE whatever the program does about signals.
  */
 #ifndef OL_COMMON_LAYER_TAR_WRITER_H
 #define OL_COMMON_LAYER_TAR_WRITER_H
@@ -46,6 +48,9 @@ struct ol_tar_writer;
 /** @param out_fd borrowed; enlarged when it is a pipe. -1: only count and digest. */
 int ol_tar_writer_new(int out_fd, struct ol_tar_writer **ret, struct ol_error *err);
 void ol_tar_writer_free(struct ol_tar_writer *tar);
+
+/** Do without the SHA-256, before the first header; the result's diff_id is "" then. */
+void ol_tar_writer_no_digest(struct ol_tar_writer *tar);
 
 /** Write one header; the payload of the last entry must be complete. */
 int ol_tar_put_header(struct ol_tar_writer *tar, const struct ol_tar_header *header,

@@ -1,0 +1,271 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The block ring of tar_sink.h. Both sides only read a sealed block, so writing it out and
+ * digesting it go on at the same time; a block is filled again when its digest is done. */
+#include "common/layer/tar_sink.h"
+
+#include "common/cleanup.h"
+#include "common/fault.h"
+#include "common/io.h"
+#include "common/pool.h"
+
+#include <pthread.h>
+#include <signal.h>
+#include <string.h>
+#include <time.h>
+
+enum {
+    SINK_BLOCK = 256 << 10, /* one write; pipes of 1 MiB hold four */
+    SINK_BLOCKS = 4,
+    SINK_INLINE = 2, /* blocks digested by the caller before a thread is worth its start */
+};
+
+struct ol_tar_sink {
+    int fd;
+    unsigned char *ring; /* owned; SINK_BLOCKS blocks */
+    size_t fill;         /* bytes in the block being filled */
+    uint64_t sealed;     /* blocks handed over; the next to fill is sealed % SINK_BLOCKS */
+    uint64_t total;
+    int failed;           /* first failure of a write; nothing is written after it */
+    struct ol_hash *hash; /* owned; NULL without digest; the thread's while it runs */
+    bool may_thread;
+    bool threaded;
+    pthread_t thread;
+    pthread_mutex_t lock;
+    pthread_cond_t wake;
+    uint64_t queued; /* blocks the thread may digest, as sealed; guarded by lock */
+    uint64_t hashed; /* blocks done; guarded by lock */
+    bool stop;       /* guarded by lock */
+};
+
+int ol_tar_sink_new(int fd, struct ol_tar_sink **ret, struct ol_error *err)
+{
+    struct ol_tar_sink *sink = calloc(1, sizeof *sink);
+    int r;
+
+    if (sink == NULL)
+        return ol_error_nomem(err);
+    pthread_mutex_init(&sink->lock, NULL);
+    pthread_cond_init(&sink->wake, NULL);
+    sink->fd = fd;
+    sink->may_thread = ol_pool_threads(0) > 1;
+    sink->ring = malloc((size_t)SINK_BLOCKS * SINK_BLOCK);
+    r = sink->ring == NULL ? ol_error_nomem(err) : ol_hash_new(&sink->hash, err);
+    if (r < 0) {
+        ol_tar_sink_free(sink);
+        return r;
+    }
+    if (fd >= 0)
+        ol_io_enlarge_pipe(fd);
+    *ret = sink;
+    return 0;
+}
+
+static void stop_thread(struct ol_tar_sink *sink)
+{
+    if (!sink->threaded)
+        return;
+    pthread_mutex_lock(&sink->lock);
+    sink->stop = true;
+    pthread_cond_broadcast(&sink->wake);
+    pthread_mutex_unlock(&sink->lock);
+    (void)pthread_join(sink->thread, NULL); /* cannot fail for a thread of ours */
+    sink->threaded = false;
+}
+
+void ol_tar_sink_free(struct ol_tar_sink *sink)
+{
+    if (sink == NULL)
+        return;
+    stop_thread(sink);
+    ol_hash_free(sink->hash);
+    pthread_mutex_destroy(&sink->lock);
+    pthread_cond_destroy(&sink->wake);
+    free(sink->ring);
+    free(sink);
+}
+
+void ol_tar_sink_no_digest(struct ol_tar_sink *sink)
+{
+    ol_hash_free(sink->hash);
+    sink->hash = NULL;
+}
+
+static unsigned char *block_at(struct ol_tar_sink *sink, uint64_t n)
+{
+    return sink->ring + (n % SINK_BLOCKS) * SINK_BLOCK;
+}
+
+/* Only whole blocks come here; the last, short one is digested after the thread has ended. */
+static void *hash_main(void *arg)
+{
+    struct ol_tar_sink *sink = arg;
+
+    pthread_mutex_lock(&sink->lock);
+    for (;;) {
+        while (sink->hashed == sink->queued && !sink->stop)
+            pthread_cond_wait(&sink->wake, &sink->lock);
+        if (sink->hashed == sink->queued)
+            break;
+        pthread_mutex_unlock(&sink->lock);
+        ol_hash_update(sink->hash, block_at(sink, sink->hashed), SINK_BLOCK);
+        pthread_mutex_lock(&sink->lock);
+        sink->hashed++;
+        pthread_cond_broadcast(&sink->wake);
+    }
+    pthread_mutex_unlock(&sink->lock);
+    return NULL;
+}
+
+static bool start_thread(struct ol_tar_sink *sink)
+{
+    sigset_t all, old;
+
+    if (!sink->may_thread)
+        return false;
+    sink->hashed = sink->queued = sink->sealed;
+    sigfillset(&all); /* signals belong to the program's own threads */
+    pthread_sigmask(SIG_SETMASK, &all, &old);
+    sink->threaded = pthread_create(&sink->thread, NULL, hash_main, sink) == 0;
+    pthread_sigmask(SIG_SETMASK, &old, NULL);
+    sink->may_thread = sink->threaded; /* without a thread it goes on inline, only slower */
+    return sink->threaded;
+}
+
+/* Give the full block to whoever digests it. */
+static void seal(struct ol_tar_sink *sink)
+{
+    if (sink->hash == NULL)
+        return;
+    if (!sink->threaded && (sink->sealed < SINK_INLINE || !start_thread(sink))) {
+        ol_hash_update(sink->hash, block_at(sink, sink->sealed), SINK_BLOCK);
+        return;
+    }
+    pthread_mutex_lock(&sink->lock);
+    sink->queued++;
+    pthread_cond_broadcast(&sink->wake);
+    pthread_mutex_unlock(&sink->lock);
+}
+
+/* Wait until the next block of the ring may be filled again. */
+static void await_room(struct ol_tar_sink *sink)
+{
+    if (!sink->threaded)
+        return;
+    pthread_mutex_lock(&sink->lock);
+    while (sink->queued - sink->hashed >= SINK_BLOCKS)
+        pthread_cond_wait(&sink->wake, &sink->lock);
+    pthread_mutex_unlock(&sink->lock);
+}
+
+/*
+ * A reader that went away must end in -EPIPE, not in the death of the program, and a library may
+ * not change how the program handles signals: SIGPIPE is held back in this thread alone, and taken
+ * off when this write raised it.
+ */
+static int write_quietly(int fd, const void *data, size_t len)
+{
+    const struct timespec now = {0, 0};
+    sigset_t pipe_set, pending, old;
+    bool was_pending;
+    int r;
+
+    sigemptyset(&pipe_set);
+    sigaddset(&pipe_set, SIGPIPE);
+    sigemptyset(&pending);
+    (void)sigpending(&pending); /* cannot fail with a valid set */
+    was_pending = sigismember(&pending, SIGPIPE) == 1;
+    pthread_sigmask(SIG_BLOCK, &pipe_set, &old);
+    r = ol_fault_hit("tar_write") ? -EIO : ol_io_write(fd, data, len);
+    if (r == -EPIPE && !was_pending)
+        while (sigtimedwait(&pipe_set, NULL, &now) < 0 && errno == EINTR)
+            ;
+    pthread_sigmask(SIG_SETMASK, &old, NULL);
+    return r;
+}
+
+static int write_block(struct ol_tar_sink *sink, size_t len, struct ol_error *err)
+{
+    int r;
+
+    if (sink->fd < 0)
+        return 0;
+    r = write_quietly(sink->fd, block_at(sink, sink->sealed), len);
+    if (r < 0) {
+        sink->failed = r;
+        return ol_error_sys(err, -r, "cannot write the tar stream");
+    }
+    return 0;
+}
+
+unsigned char *ol_tar_sink_room(struct ol_tar_sink *sink, size_t *ret_len)
+{
+    *ret_len = SINK_BLOCK - sink->fill;
+    return block_at(sink, sink->sealed) + sink->fill;
+}
+
+int ol_tar_sink_commit(struct ol_tar_sink *sink, size_t len, struct ol_error *err)
+{
+    int r;
+
+    if (sink->failed < 0)
+        return ol_error_sys(err, -sink->failed, "cannot write the tar stream");
+    sink->fill += len;
+    sink->total += len;
+    if (sink->fill < SINK_BLOCK)
+        return 0;
+    seal(sink);
+    r = write_block(sink, SINK_BLOCK, err);
+    sink->sealed++;
+    sink->fill = 0;
+    await_room(sink);
+    return r;
+}
+
+int ol_tar_sink_put(struct ol_tar_sink *sink, const void *data, size_t len, struct ol_error *err)
+{
+    const unsigned char *from = data;
+
+    while (len > 0) {
+        size_t room;
+        unsigned char *to = ol_tar_sink_room(sink, &room);
+        size_t n = len < room ? len : room;
+        int r;
+
+        memcpy(to, from, n);
+        r = ol_tar_sink_commit(sink, n, err);
+        if (r < 0)
+            return r;
+        from += n;
+        len -= n;
+    }
+    return 0;
+}
+
+int ol_tar_sink_finish(struct ol_tar_sink *sink, char *ret_digest, struct ol_error *err)
+{
+    int r = 0;
+
+    if (sink->failed < 0)
+        return ol_error_sys(err, -sink->failed, "cannot write the tar stream");
+    if (sink->fill > 0)
+        r = write_block(sink, sink->fill, err);
+    if (r < 0)
+        return r;
+    stop_thread(sink); /* after it has digested every whole block */
+    if (ret_digest != NULL)
+        ret_digest[0] = '\0';
+    if (sink->hash != NULL) {
+        char digest[OL_DIGEST_SIZE];
+        ol_hash_update(sink->hash, block_at(sink, sink->sealed), sink->fill);
+        ol_hash_final(sink->hash, digest);
+        if (ret_digest != NULL)
+            memcpy(ret_digest, digest, sizeof digest);
+    }
+    sink->fill = 0;
+    return 0;
+}
+
+uint64_t ol_tar_sink_total(const struct ol_tar_sink *sink)
+{
+    return sink->total;
+}

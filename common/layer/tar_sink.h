@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Where the tar writer's bytes go: a ring of large blocks, each written to the descriptor by the
+ * caller's thread and digested by a second one, so that SHA-256 does not slow the export down. A
+ * short stream never starts the thread. Used by tar_writer.c.
+ */
+#ifndef OL_COMMON_LAYER_TAR_SINK_H
+#define OL_COMMON_LAYER_TAR_SINK_H
+
+#include "common/digest.h"
+#include "common/error.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct ol_tar_sink;
+
+/** @param fd  borrowed; -1: nothing is written */
+int ol_tar_sink_new(int fd, struct ol_tar_sink **ret, struct ol_error *err);
+void ol_tar_sink_free(struct ol_tar_sink *sink);
+
+/** Do without the digest; before the first byte. */
+void ol_tar_sink_no_digest(struct ol_tar_sink *sink);
+
+/** Room for the next bytes: *ret_len is never 0. The bytes count once ol_tar_sink_commit() says so.
+ */
+unsigned char *ol_tar_sink_room(struct ol_tar_sink *sink, size_t *ret_len);
+
+/** len bytes were put into the room. @return 0, or the errno of the write that became due. */
+int ol_tar_sink_commit(struct ol_tar_sink *sink, size_t len, struct ol_error *err);
+
+int ol_tar_sink_put(struct ol_tar_sink *sink, const void *data, size_t len, struct ol_error *err);
+
+/** Write what is left. @param ret_digest "" without digest; may be NULL */
+int ol_tar_sink_finish(struct ol_tar_sink *sink, char *ret_digest, struct ol_error *err);
+
+/** Bytes put so far. */
+uint64_t ol_tar_sink_total(const struct ol_tar_sink *sink);
+
+#endif
