@@ -1,0 +1,92 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What the harness drives: anything that can import an image, run containers on it and commit them.
+ * driver_engine.c is a graph driver below our own layer store; others may stand beside it.
+ *
+ * One engine object is one fresh store with one image in it. Layers, containers and images are
+ * known by their index, in the order they were made, so that nothing has to be named, allocated or
+ * looked up inside a timed call. All functions but close return 0 or negative errno with a text.
+ */
+#ifndef OL_BENCH_HARNESS_ENGINE_H
+#define OL_BENCH_HARNESS_ENGINE_H
+
+#include "bench/oracle/oracle.h"
+#include "bench/workloads/workload.h"
+#include "store/store.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct ol_engine {
+    const struct ol_engine_ops *ops;
+};
+
+struct ol_engine_config {
+    const char *name; /* full name with options: "overlay:diff=upper,clone=all" */
+    const char *dir;  /* absolute; an empty directory of this engine's own */
+    enum ol_view view;
+    bool keep_owner;
+    unsigned commits; /* how many containers there will be at most */
+};
+
+/* What the storage holds; see ol_engine_ops.usage. */
+struct ol_engine_usage {
+    struct ol_inode_kinds kinds;
+    int64_t inodes; /* their sum */
+    int64_t bytes;  /* blocks * 512 of distinct inodes */
+};
+
+/* What an operation tells beside its result. */
+struct ol_engine_report {
+    char id[OL_DIGEST_SIZE];     /* ChainID of the layer or image made */
+    struct ol_store_times times; /* layer.apply and commit; 0 otherwise */
+    uint64_t avoided_sleep_ns;   /* what the real engine would have slept in this operation */
+    uint64_t squashed_owners;    /* entries whose owner could not be kept */
+    uint64_t skipped_devices;    /* device entries that could not be made */
+};
+
+struct ol_engine_ops {
+    const char *kind; /* "driver", "snapshotter", "external" */
+
+    int (*open)(const struct ol_engine_config *config, struct ol_engine **ret,
+                struct ol_error *err);
+    void (*close)(struct ol_engine *engine); /* accepts NULL; unmounts what is left */
+
+    /** The next layer of the image. @param want_diff_id NULL or what the stream must have */
+    int (*import_layer)(struct ol_engine *engine, const struct ol_input *tar,
+                        const char *want_diff_id, struct ol_engine_report *ret,
+                        struct ol_error *err);
+    /** The next container, from the newest image; init layer included. */
+    int (*container_create)(struct ol_engine *engine, struct ol_error *err);
+    int (*mount)(struct ol_engine *engine, struct ol_error *err);
+    int (*change)(struct ol_engine *engine, const struct ol_plan *plan, struct ol_error *err);
+    int (*unmount)(struct ol_engine *engine, struct ol_error *err);
+    /** Commit the newest container to a new image. */
+    int (*commit)(struct ol_engine *engine, struct ol_engine_report *ret, struct ol_error *err);
+    int (*container_remove)(struct ol_engine *engine, unsigned index, struct ol_error *err);
+    /** Image 0 is the imported one with all its layers, image k that of commit k - 1. */
+    int (*image_remove)(struct ol_engine *engine, unsigned index, struct ol_error *err);
+
+    /** Count the storage home: by distinct inode and kind. */
+    int (*usage)(struct ol_engine *engine, struct ol_engine_usage *ret, struct ol_error *err);
+};
+
+/** A graph driver below our layer store. */
+extern const struct ol_engine_ops ol_driver_engine_ops;
+
+/**
+ * The law of the cost model that describes a driver by its full name.
+ * @return 0; -ENOENT when there is none for it
+ */
+int ol_engine_law(const char *name, enum ol_law *ret);
+
+/**
+ * Split "overlay,overlay:diff=upper,clone=all,overlay2" into full names. Options are separated by
+ * commas too: a piece with "=" and no ":" before it goes on with the engine before it.
+ * @param ret  NULL-terminated; free with ol_engine_names_free()
+ * @return 0; -EINVAL for a missing name or one that is there twice
+ */
+int ol_engine_names_parse(const char *text, char ***ret, size_t *ret_count, struct ol_error *err);
+void ol_engine_names_free(char **names);
+
+#endif
