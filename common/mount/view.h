@@ -30,9 +30,18 @@ struct ol_view_probe {
     bool id_ranges;    /* newuidmap/newgidmap and subordinate ids are there (or we are root) */
     char *kernel_why;  /* owned; the failure in words, NULL when it worked */
     char *userns_why;
+    int kernel_code; /* 0 or negative errno: -EPERM, -ENOTSUP, … */
+    int userns_code;
+    bool direct;      /* whiteouts and user.overlay.* attributes can be made in dir */
+    char *direct_why; /* owned; NULL when they can */
+    int direct_code;
 };
 
-/** Try in a temporary directory made in dir (and removed). Forks; the process itself is unchanged.
+/**
+ * Try in a temporary directory made in dir, or in its nearest ancestor that exists (and removed).
+ * The trial is a mount, a write, a deletion and an opaque directory. Forks; the process itself is
+ * unchanged.
+ * @return 0 also when nothing works; negative errno when dir cannot be written
  */
 int ol_view_probe_dir(const char *dir, struct ol_view_probe *ret, struct ol_error *err);
 void ol_view_probe_fini(struct ol_view_probe *probe);
@@ -43,6 +52,10 @@ void ol_view_probe_fini(struct ol_view_probe *probe);
  */
 int ol_view_choose(const char *dir, enum ol_view want, enum ol_view *ret, struct ol_error *err);
 
+/** The decision of ol_view_choose() from a probe that was already made. */
+int ol_view_pick(const struct ol_view_probe *probe, enum ol_view want, enum ol_view *ret,
+                 struct ol_error *err);
+
 /**
  * Enter OL_VIEW_USERNS: new user and mount namespaces, ids mapped (all of ours for root, the subuid
  * ranges through newuidmap where there are any, else the single id as root), mounts private. Must
@@ -50,5 +63,21 @@ int ol_view_choose(const char *dir, enum ol_view want, enum ol_view *ret, struct
  * unchanged or must exit.
  */
 int ol_view_enter_userns(struct ol_error *err);
+
+/**
+ * A mount namespace of our own with private propagation: what is mounted from now on vanishes with
+ * the process, however it ends. For the kernel view, before any thread exists; needs CAP_SYS_ADMIN.
+ */
+int ol_view_private_mounts(struct ol_error *err);
+
+/** True inside a user namespace that is not the initial one (its id map is not the identity). */
+bool ol_view_in_userns(void);
+
+/**
+ * True when files in dir can be given to the ids images use (1, 1000, 65534 are tried), so that an
+ * extracted layer keeps its owners. False for an ordinary user without id ranges: everything
+ * belongs to the one id there is.
+ */
+bool ol_view_can_keep_owner(const char *dir);
 
 #endif
