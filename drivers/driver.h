@@ -42,23 +42,29 @@ struct ol_driver_config {
     bool keep_owner;   /* owners can be given to files (root, or a user namespace with id ranges) */
     unsigned threads;  /* for tree operations; 0: choose */
     /*
-     * Mounts outlive this process: open() leaves those of earlier processes alone and close() leaves
-     * its own. For commands that do one step each ("layer mount", "layer umount"); get() and put()
-     * then count an existing mount as one user, as moby does after a restart.
+     * Mounts outlive this process: open() leaves those of earlier processes alone and close()
+     * leaves its own. For commands that do one step each ("layer mount", "layer umount"); get() and
+     * put() then count an existing mount as one user, as moby does after a restart.
      */
     bool keep_mounts;
 };
 
 /**
- * Open a driver by its full name: "overlay2", "overlay:diff=upper,clone=all". Stale state of an
- * earlier process (mounts, temporary directories) is cleaned.
- * @return 0; -ENOENT no such driver; -EINVAL unknown option; -ENOTSUP not supported here (the
- * "driver not supported" marker: automatic selection goes on); else errno
+ * Open a driver by its full name: "overlay2", "overlay:diff=upper,clone=all". What an earlier
+ * process left half-made (layers being made or removed, temporary directories, dangling links,
+ * unmounted mount points) is cleaned; a live mount is left alone and counts as one user. The home
+ * is locked until ol_driver_close(), or until the process ends.
+ * @return 0; -ENOENT no such driver; -EINVAL unknown option; -EBUSY another process or driver
+ * object has the home open; -ENOTSUP not supported here (the "driver not supported" marker:
+ * automatic selection goes on); else errno
  */
 int ol_driver_open(const char *spec, const struct ol_driver_config *cfg, struct ol_driver **ret,
                    struct ol_error *err);
 
-/** Unmount what is still mounted, release everything; accepts NULL. Layers stay. */
+/**
+ * Unmount what this object mounted and nobody put, release everything; accepts NULL. Layers stay.
+ * Mounts found at open, and those handed over with ol_driver_keep(), stay too.
+ */
 void ol_driver_close(struct ol_driver *drv);
 
 /** Full name with options, as given. */
@@ -102,6 +108,13 @@ int ol_driver_get(struct ol_driver *drv, const char *id, char **ret_path, struct
 /** Drop one user; the last one unmounts. Harmless when nobody holds it. */
 int ol_driver_put(struct ol_driver *drv, const char *id, struct ol_error *err);
 
+/**
+ * Let the mount of a layer that was got outlive ol_driver_close() and the process; a later process
+ * finds it mounted, and its first put unmounts it (moby counter.go counts such a mount as one
+ * user).
+ */
+int ol_driver_keep(struct ol_driver *drv, const char *id, struct ol_error *err);
+
 bool ol_driver_exists(struct ol_driver *drv, const char *id);
 
 /**
@@ -124,7 +137,14 @@ struct ol_apply_result {
     struct ol_layer_result layer;
 };
 
-/** Apply a layer tar (any compression) right after create. On failure the layer is still empty. */
+/**
+ * Apply a layer tar (any compression) right after create. On failure the layer is as create left
+ * it; applying onto a layer that already has content of its own follows moby (overlay with an image
+ * parent refuses, the others merge), and then a failure leaves a prefix, which the text says.
+ * @return 0; -ENOENT no such layer or parent; -EEXIST overlay: the layer has its tree already;
+ *         -EOPNOTSUPP it would have to go through a mount, which the direct view cannot make; else
+ *         as ol_layer_apply()
+ */
 int ol_driver_apply_diff(struct ol_driver *drv, const char *id, const char *parent,
                          const struct ol_input *tar, struct ol_apply_result *ret,
                          struct ol_error *err);

@@ -21,7 +21,8 @@ struct ol_driver_stack; /* below */
 struct ol_driver_ops {
     const char *name;    /* what users type after --driver: [a-z0-9-]+ */
     const char *summary; /* one line of help */
-    unsigned caps;       /* enum ol_driver_cap */
+    unsigned caps;       /* enum ol_driver_cap; copied to the instance, which may drop some */
+    bool decorator;      /* wraps another driver, which adds the context to errors itself */
 
     /*
      * Required: ol_driver_ops_check() refuses a table that lacks one and says which.
@@ -57,17 +58,22 @@ struct ol_driver_ops {
     int (*list)(struct ol_driver *drv, int (*fn)(const char *id, void *data), void *data,
                 struct ol_error *err); /* subdirectories of home with a valid id */
     int (*cleanup)(struct ol_driver *drv, struct ol_error *err); /* ol_mount_detach_below(home) */
+    int (*keep)(struct ol_driver *drv, const char *id, struct ol_error *err); /* nothing */
 };
 
 /* The base instance: first member of every back-end's struct. */
 struct ol_driver {
     const struct ol_driver_ops *ops;
+    unsigned caps;                  /* of this instance, in this view */
+    struct ol_driver *inner;        /* decorators: owned; else NULL */
     char *name;                     /* owned; full name with options */
     struct ol_driver_config config; /* config.home is owned here */
     struct ol_driver_option *options;
     size_t n_options;
-    char *option_text; /* owned; what options points into */
-    int home_fd;       /* owned; O_DIRECTORY on config.home */
+    char *option_text;   /* owned; what options points into */
+    int home_fd;         /* owned; O_DIRECTORY on config.home, flock()ed */
+    bool compare_stacks; /* the naive functions read stacks and mount nothing (diff=upper, and
+                            always in the direct view) */
     atomic_uint_fast64_t avoided_sleep_ns;
 };
 
@@ -81,12 +87,57 @@ struct ol_driver_stack {
 };
 void ol_driver_stack_fini(struct ol_driver *drv, struct ol_driver_stack *stack);
 
+/**
+ * A layer as a stack to compare: ops->stack where the driver compares stacks and has one, else
+ * get() and the mounted directory. Release with ol_driver_stack_fini().
+ */
+int ol_driver_stack_open(struct ol_driver *drv, const char *id, struct ol_driver_stack *ret,
+                         struct ol_error *err);
+
+/** get() and the mounted directory, whatever the driver prefers. */
+int ol_driver_stack_got(struct ol_driver *drv, const char *id, struct ol_driver_stack *ret,
+                        struct ol_error *err);
+
+/** Add a directory below the ones already there; takes fd over, also on failure. */
+int ol_driver_stack_push(struct ol_driver_stack *stack, int fd, struct ol_error *err);
+
+/** get() and ol_rootfs_open_dir(): the default of ops->rootfs. */
+int ol_driver_rootfs_got(struct ol_driver *drv, const char *id, struct ol_rootfs **ret,
+                         struct ol_error *err);
+
+/** Release what ol_driver_open() filled in; decorators call it for their own base. */
+void ol_driver_base_fini(struct ol_driver *base);
+
+/** Which attributes an overlay of this view keeps its marks in. */
+enum ol_overlay_ns ol_driver_ns(const struct ol_driver *drv);
+
+/** Options of ol_layer_apply() from the driver's configuration. */
+struct ol_layer_options ol_driver_layer_options(const struct ol_driver *drv,
+                                                enum ol_layer_target target);
+
+/** "<home>/<id>/<name>", name NULL: the layer itself; owned by the caller. */
+int ol_driver_layer_path(const struct ol_driver *drv, const char *id, const char *name, char **ret,
+                         struct ol_error *err);
+
+/* options.c */
+
+/** Split a full name into base->name, options and option_text (released by ol_driver_base_fini());
+ * base->ops is the back-end. @return 0, -ENOENT or -EINVAL. */
+int ol_driver_spec_parse(const char *spec, struct ol_driver *base, struct ol_error *err);
+
 /** Value of an option of the full name, or NULL. */
 const char *ol_driver_option(const struct ol_driver *drv, const char *key);
 
 /** -EINVAL naming the first option that is not in the NULL-terminated list of known keys. */
 int ol_driver_options_check(const struct ol_driver *drv, const char *const *known,
                             struct ol_error *err);
+
+/**
+ * Which of the NULL-terminated values the option key has; fallback when it is not given.
+ * @return 0, or -EINVAL with a text that lists the values
+ */
+int ol_driver_option_choice(const struct ol_driver *drv, const char *key, const char *const *values,
+                            unsigned fallback, unsigned *ret, struct ol_error *err);
 
 int ol_driver_ops_check(const struct ol_driver_ops *ops, struct ol_error *err);
 
@@ -113,8 +164,20 @@ int ol_refs_increment(struct ol_refs *refs, const char *id, bool (*is_mounted)(c
                       const char *path);
 int ol_refs_decrement(struct ol_refs *refs, const char *id, bool (*is_mounted)(const char *path),
                       const char *path);
+/** Under the lock: forget the count (the layer was removed). */
+void ol_refs_forget(struct ol_refs *refs, const char *id);
+/** Under the lock: close unmounts what this process mounted, unless it is kept. */
+void ol_refs_set_ours(struct ol_refs *refs, const char *id, bool ours);
+/** Under the lock: users now, without asking whether it is mounted. */
+int ol_refs_count(struct ol_refs *refs, const char *id);
+/** Forget every count that nobody holds the lock of (everything was unmounted). */
+void ol_refs_reset(struct ol_refs *refs);
+/** Call fn for every id whose mount is ours; no other thread may use refs any more. */
+void ol_refs_each_ours(struct ol_refs *refs, void (*fn)(const char *id, void *data), void *data);
 
 /* registry.c: the one table of back-ends; order is probing order. */
 extern const struct ol_driver_ops ol_overlay2_ops, ol_overlay_ops, ol_vfs_ops, ol_null_ops;
+/** The back-end of this name (len bytes), or NULL. */
+const struct ol_driver_ops *ol_driver_find(const char *name, size_t len);
 
 #endif
