@@ -15,10 +15,17 @@ enum {
     OL_ID_MAX = 128,             /* characters of a layer id */
     OL_NAME_MAX = 255,           /* bytes of one path component */
     OL_SMALL_FILE_MAX = 1 << 20, /* bookkeeping files (lower, link, lower-id, JSON of the store) */
-    OL_XATTR_VALUE_MAX = 64 << 10, /* bytes of one xattr value (the kernel's own limit) */
-    OL_PIPE_SIZE = 1 << 20,        /* what pipes are enlarged to; 64 KiB halves the speed */
-    OL_IO_BLOCK = 1 << 20,         /* bytes per block of streamed data */
-    OL_THREADS_MAX = 16,           /* worker threads of one operation */
+    OL_XATTR_VALUE_MAX = 64 << 10,    /* bytes of one xattr value (the kernel's own limit) */
+    OL_PIPE_SIZE = 1 << 20,           /* what pipes are enlarged to; 64 KiB halves the speed */
+    OL_IO_BLOCK = 1 << 20,            /* bytes per block of streamed data */
+    OL_THREADS_MAX = 16,              /* worker threads of one operation */
+    OL_IMAGE_JSON_MAX = 4 << 20,      /* bytes of one manifest, index or config of an image */
+    OL_ARCHIVE_MEMBERS_MAX = 1 << 16, /* members of an image archive (not of the layers in it) */
+    OL_ARCHIVE_NAMES_MAX = 16 << 20,  /* bytes of all their names and link targets */
+    OL_ARCHIVE_LINKS_MAX = 16,        /* links followed from one member name to its bytes */
+    OL_INDEX_DEPTH_MAX = 4,           /* OCI indexes inside each other */
+    OL_INDEX_ENTRIES_MAX = 4096,      /* descriptors looked at to choose one image */
+    OL_STORE_LAYERS_MAX = 1 << 20,    /* layers, and containers, of one store */
 };
 
 /* Limits of one layer archive; all inclusive. */

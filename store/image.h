@@ -27,10 +27,13 @@ const char *ol_image_format_name(enum ol_image_format format); /* "docker-archiv
 struct ol_image;
 
 /**
- * Open an image by path. @param tmp_dir where a compressed outer archive is spooled (unlinked
- * file).
+ * Open an image by path. Where one file holds several images, "PATH#NAME" picks the one with this
+ * tag (docker-archive: RepoTags; OCI: org.opencontainers.image.ref.name or
+ * io.containerd.image.name); of several platforms the one of this machine is taken.
+ * @param tmp_dir where a compressed image archive is spooled (unlinked file)
  * @return 0; -ENOENT; -EBADMSG no known format, or a malformed one, with the reason; -ENOTSUP
- * foreign layers
+ * foreign layers, unknown media types, another operating system; -E2BIG a limit was passed; -EXDEV
+ * a name inside points out of the archive; -EINVAL several images and none was named
  */
 int ol_image_open(const char *path, const char *tmp_dir, struct ol_image **ret,
                   struct ol_error *err);
@@ -41,14 +44,19 @@ const char *
 ol_image_source(const struct ol_image *image); /* path as given, or "built-in (seed N)" */
 /** Config digest ("sha256:…") or, for a root file system, the DiffID once known; "" before. */
 const char *ol_image_id(const struct ol_image *image);
+/** Who learns the DiffID of an image without a config (by registering its layer) sets it here.
+ * -EINVAL when it is no digest. */
+int ol_image_set_id(struct ol_image *image, const char *digest);
 size_t ol_image_layer_count(const struct ol_image *image);
 /** DiffID the image's config promises, or NULL when the format promises none. */
 const char *ol_image_layer_diff_id(const struct ol_image *image, size_t index);
 
 /* One layer opened for reading. Threads may feed it; close joins them. */
 struct ol_image_stream {
-    struct ol_input input; /* valid until closed */
-    void *priv;
+    struct ol_input input;        /* valid until closed */
+    void *priv;                   /* the source's own */
+    int own_fd;                   /* the source's own: a descriptor to close, or -1 */
+    const struct ol_image *image; /* set by ol_image_layer_open(); NULL: not open */
 };
 int ol_image_layer_open(const struct ol_image *image, size_t index, struct ol_image_stream *ret,
                         struct ol_error *err);
@@ -56,12 +64,14 @@ int ol_image_layer_open(const struct ol_image *image, size_t index, struct ol_im
  */
 int ol_image_layer_close(struct ol_image_stream *stream, struct ol_error *err);
 
-/** For makers of images in memory or on the fly (the built-in image): open hands out a stream. */
+/* For makers of images in memory or on the fly (the built-in image): open hands out a stream, of
+ * which it fills input and, as it likes, priv and own_fd. free may be NULL. */
 struct ol_image_source_ops {
     int (*open_layer)(void *data, size_t index, struct ol_image_stream *ret, struct ol_error *err);
     int (*close_layer)(void *data, struct ol_image_stream *stream, struct ol_error *err);
     void (*free)(void *data);
 };
+/** @param data goes to ops->free() with the image; on failure it stays the caller's. */
 int ol_image_new_custom(enum ol_image_format format, const char *source, size_t layers,
                         const struct ol_image_source_ops *ops, void *data, struct ol_image **ret,
                         struct ol_error *err);

@@ -1,0 +1,478 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The image object, and what a path holds, told by content. Image archives are read in place; a
+ * compressed one is unpacked once into an unlinked file, because its members are wanted in an order
+ * of their own. A root file system tar is never unpacked: it streams into the applier as it is.
+ */
+#include "store/image.h"
+
+#include "common/cleanup.h"
+#include "common/fs/file.h"
+#include "common/layer/layer.h"
+#include "store/image_internal.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/stat.h>
+
+struct ol_image {
+    enum ol_image_format format;
+    char *source; /* owned */
+    char id[OL_DIGEST_SIZE];
+    size_t layers;
+    char (*diff_ids)[OL_DIGEST_SIZE]; /* owned; NULL when the format promises none */
+    const struct ol_image_source_ops *ops;
+    void *data; /* owned by ops */
+};
+
+const char *ol_image_format_name(enum ol_image_format format)
+{
+    switch (format) {
+    case OL_IMAGE_DOCKER_ARCHIVE:
+        return "docker-archive";
+    case OL_IMAGE_OCI_LAYOUT:
+        return "oci-layout";
+    case OL_IMAGE_ROOTFS_TAR:
+        return "rootfs-tar";
+    case OL_IMAGE_ROOTFS_DIR:
+        return "rootfs-dir";
+    case OL_IMAGE_BUILTIN:
+        return "built-in";
+    }
+    return "unknown";
+}
+
+int ol_image_new_custom(enum ol_image_format format, const char *source, size_t layers,
+                        const struct ol_image_source_ops *ops, void *data, struct ol_image **ret,
+                        struct ol_error *err)
+{
+    struct ol_image *image = calloc(1, sizeof *image);
+
+    if (image != NULL)
+        image->source = strdup(source);
+    if (image == NULL || image->source == NULL) {
+        free(image);
+        return ol_error_nomem(err);
+    }
+    image->format = format;
+    image->layers = layers;
+    image->ops = ops;
+    image->data = data;
+    *ret = image;
+    return 0;
+}
+
+void ol_image_free(struct ol_image *image)
+{
+    if (image == NULL)
+        return;
+    if (image->ops->free != NULL)
+        image->ops->free(image->data);
+    free(image->diff_ids);
+    free(image->source);
+    free(image);
+}
+
+enum ol_image_format ol_image_format_of(const struct ol_image *image)
+{
+    return image->format;
+}
+
+const char *ol_image_source(const struct ol_image *image)
+{
+    return image->source;
+}
+
+const char *ol_image_id(const struct ol_image *image)
+{
+    return image->id;
+}
+
+int ol_image_set_id(struct ol_image *image, const char *digest)
+{
+    if (!ol_digest_valid(digest))
+        return -EINVAL;
+    memcpy(image->id, digest, OL_DIGEST_SIZE);
+    return 0;
+}
+
+size_t ol_image_layer_count(const struct ol_image *image)
+{
+    return image->layers;
+}
+
+const char *ol_image_layer_diff_id(const struct ol_image *image, size_t index)
+{
+    return image->diff_ids != NULL && index < image->layers ? image->diff_ids[index] : NULL;
+}
+
+int ol_image_layer_open(const struct ol_image *image, size_t index, struct ol_image_stream *ret,
+                        struct ol_error *err)
+{
+    int r;
+
+    if (index >= image->layers)
+        return ol_error_set(err, -EINVAL, "image '%s' has no layer %zu", image->source, index);
+    memset(ret, 0, sizeof *ret);
+    ret->own_fd = -1;
+    r = image->ops->open_layer(image->data, index, ret, err);
+    if (r < 0)
+        return ol_error_wrap(err, r, "layer %zu of image '%s'", index, image->source);
+    ret->image = image;
+    return 0;
+}
+
+int ol_image_layer_close(struct ol_image_stream *stream, struct ol_error *err)
+{
+    const struct ol_image *image = stream->image;
+    int r;
+
+    if (image == NULL) /* never opened, or closed already */
+        return 0;
+    r = image->ops->close_layer(image->data, stream, err);
+    memset(stream, 0, sizeof *stream);
+    return r < 0 ? ol_error_wrap(err, r, "image '%s'", image->source) : 0;
+}
+
+/* Images whose layers are files of an archive. */
+struct files {
+    struct ol_archive *archive; /* owned */
+    char **members;             /* owned */
+    size_t count;
+};
+
+static int files_open(void *data, size_t index, struct ol_image_stream *ret, struct ol_error *err)
+{
+    const struct files *files = data;
+
+    return ol_archive_open(files->archive, files->members[index], &ret->input, &ret->own_fd, err);
+}
+
+static int files_close(void *data, struct ol_image_stream *stream, struct ol_error *err)
+{
+    (void)data;
+    (void)err;
+    ol_fd_close(&stream->own_fd);
+    return 0;
+}
+
+static void files_free(void *data)
+{
+    struct files *files = data;
+
+    for (size_t i = 0; i < files->count; i++)
+        free(files->members[i]);
+    free(files->members);
+    ol_archive_free(files->archive);
+    free(files);
+}
+
+static const struct ol_image_source_ops files_ops = {files_open, files_close, files_free};
+
+/* Takes what it uses out of parts and archive; on failure they are as they were. */
+static int new_from_files(enum ol_image_format format, const char *source,
+                          struct ol_archive **archive, struct ol_image_parts *parts,
+                          struct ol_image **ret, struct ol_error *err)
+{
+    struct files *files = calloc(1, sizeof *files);
+    int r;
+
+    if (files == NULL)
+        return ol_error_nomem(err);
+    r = ol_image_new_custom(format, source, parts->count, &files_ops, files, ret, err);
+    if (r < 0) {
+        free(files);
+        return r;
+    }
+    files->archive = ol_ptr_steal(*archive);
+    files->members = ol_ptr_steal(parts->members);
+    files->count = parts->count;
+    (*ret)->diff_ids = ol_ptr_steal(parts->diff_ids);
+    memcpy((*ret)->id, parts->id, sizeof parts->id);
+    return 0;
+}
+
+static int has_file(const struct ol_archive *archive, const char *name, bool *ret,
+                    struct ol_error *err)
+{
+    struct ol_input input;
+    ol_auto_fd int fd = -1;
+    int r = ol_archive_open(archive, name, &input, &fd, err);
+
+    *ret = r == 0;
+    return r == -ENOENT ? 0 : r;
+}
+
+/* manifest.json goes first: archives of Docker 25 and later hold both, and the layer order of their
+ * OCI manifest is not always right (image-formats: v25.0). A layout directory is OCI's own form. */
+static int archive_format(const struct ol_archive *archive, bool prefer_oci,
+                          enum ol_image_format *ret, struct ol_error *err)
+{
+    bool docker = false;
+    bool oci = false;
+    int r = has_file(archive, "manifest.json", &docker, err);
+
+    if (r == 0)
+        r = has_file(archive, "oci-layout", &oci, err);
+    if (r < 0)
+        return r;
+    if (oci && (prefer_oci || !docker))
+        *ret = OL_IMAGE_OCI_LAYOUT;
+    else
+        *ret = docker ? OL_IMAGE_DOCKER_ARCHIVE : OL_IMAGE_ROOTFS_TAR;
+    return 0;
+}
+
+/* The archive is freed, or lives on in the image. */
+static int open_archive(const char *source, const char *ref, enum ol_image_format format,
+                        struct ol_archive *archive, struct ol_image **ret, struct ol_error *err)
+{
+    struct ol_image_parts parts = OL_IMAGE_PARTS_INIT;
+    int r;
+
+    if (format == OL_IMAGE_OCI_LAYOUT)
+        r = ol_image_read_oci(archive, ref, &parts, err);
+    else
+        r = ol_image_read_docker(archive, ref, &parts, err);
+    if (r == 0)
+        r = new_from_files(format, source, &archive, &parts, ret, err);
+    ol_image_parts_fini(&parts);
+    ol_archive_free(archive);
+    return r;
+}
+
+static int no_ref(const char *ref, struct ol_error *err)
+{
+    if (ref == NULL)
+        return 0;
+    return ol_error_set(err, -EINVAL, "a root file system has no image named '%s'", ref);
+}
+
+/* The archive goes to the image when its format is known; a root file system is what is left. */
+static int open_known(const char *source, const char *ref, bool prefer_oci,
+                      struct ol_archive **archive, struct ol_image **ret, struct ol_error *err)
+{
+    enum ol_image_format format = OL_IMAGE_ROOTFS_TAR;
+    const char *stray;
+    int r = archive_format(*archive, prefer_oci, &format, err);
+
+    if (r < 0)
+        return r;
+    if (format != OL_IMAGE_ROOTFS_TAR)
+        return open_archive(source, ref, format, ol_ptr_steal(*archive), ret, err);
+    /* Importing it as a root file system would be a silent mistake. */
+    stray = ol_archive_layer_name(*archive);
+    if (stray != NULL)
+        return ol_error_set(
+            err, -EBADMSG,
+            "holds '%s' but neither manifest.json nor oci-layout (what Docker wrote "
+            "before 1.10 must be loaded and saved again by a later one)",
+            stray);
+    return 1;
+}
+
+/* A plain tar. fd is the file itself, or the spooled copy of a compressed one. @return as
+ * open_known() */
+static int open_plain(const char *source, const char *ref, int fd, struct ol_image **ret,
+                      struct ol_error *err)
+{
+    struct ol_archive_index index = OL_ARCHIVE_INDEX_INIT;
+    struct ol_archive *archive = NULL;
+    ol_auto_fd int archive_fd = -1;
+    struct stat st;
+    int r;
+
+    if (fstat(fd, &st) < 0)
+        return ol_error_sys(err, errno, "cannot examine the file");
+    r = ol_archive_index_build(fd, (uint64_t)st.st_size, &index, err);
+    if (r < 0 || index.rootfs) {
+        ol_archive_index_fini(&index);
+        return r < 0 ? r : 1;
+    }
+    archive_fd = fcntl(fd, F_DUPFD_CLOEXEC, 3);
+    if (archive_fd < 0) {
+        ol_archive_index_fini(&index);
+        return ol_error_sys(err, errno, "cannot duplicate a descriptor");
+    }
+    r = ol_archive_new_tar(ol_fd_steal(&archive_fd), &index, &archive, err);
+    if (r == 0)
+        r = open_known(source, ref, false, &archive, ret, err);
+    ol_archive_free(archive);
+    return r;
+}
+
+/* Scanning stops at the first name that tells. */
+static int guess_entry(const struct ol_entry *entry, void *data, struct ol_error *err)
+{
+    enum ol_archive_guess *guess = data;
+
+    (void)err;
+    *guess = ol_archive_guess_name(entry->path);
+    return *guess == OL_GUESS_UNKNOWN ? 0 : -ECANCELED;
+}
+
+static int guess_compressed(int fd, enum ol_archive_guess *ret, struct ol_error *err)
+{
+    const struct ol_input input = {.fd = fd, .offset = 0, .length = UINT64_MAX};
+    int r;
+
+    *ret = OL_GUESS_UNKNOWN;
+    r = ol_layer_scan(&input, NULL, guess_entry, ret, NULL, err);
+    if (*ret == OL_GUESS_UNKNOWN)
+        return r;
+    ol_error_fini(err); /* -ECANCELED is ours */
+    return 0;
+}
+
+/* An unlinked file in dir. Without O_TMPFILE (NFS, old overlayfs) a name is made and removed. */
+static int make_spool(const char *dir, struct ol_error *err)
+{
+    ol_auto_free char *name = NULL;
+    int fd = open(dir, O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+
+    if (fd >= 0)
+        return fd;
+    if (asprintf(&name, "%s/overlab-spool.XXXXXX", dir) < 0) {
+        name = NULL;
+        return ol_error_nomem(err);
+    }
+    fd = mkostemp(name, O_CLOEXEC);
+    if (fd < 0)
+        return ol_error_sys(err, errno, "cannot make a temporary file in '%s'", dir);
+    if (unlink(name) < 0) {
+        int e = errno;
+        ol_fd_close(&fd);
+        return ol_error_sys(err, e, "cannot unlink '%s'", name);
+    }
+    return fd;
+}
+
+static int spool(int fd, const char *tmp_dir, int *ret_fd, struct ol_error *err)
+{
+    const struct ol_input input = {.fd = fd, .offset = 0, .length = UINT64_MAX};
+    ol_auto_fd int copy = make_spool(tmp_dir, err);
+    int r;
+
+    if (copy < 0)
+        return copy;
+    r = ol_layer_decompress(&input, copy, NULL, NULL, err);
+    if (r < 0)
+        return ol_error_wrap(err, r, "unpacking into '%s'", tmp_dir);
+    *ret_fd = ol_fd_steal(&copy);
+    return 0;
+}
+
+static int open_compressed(const char *source, const char *ref, int fd, const char *tmp_dir,
+                           struct ol_image **ret, struct ol_error *err)
+{
+    enum ol_archive_guess guess;
+    ol_auto_fd int copy = -1;
+    int r = guess_compressed(fd, &guess, err);
+
+    if (r == 0 && guess != OL_GUESS_IMAGE)
+        return 1;
+    if (r == 0)
+        r = spool(fd, tmp_dir, &copy, err);
+    return r < 0 ? r : open_plain(source, ref, copy, ret, err);
+}
+
+static bool is_compressed(const unsigned char *head, size_t len)
+{
+    static const struct {
+        const char *bytes;
+        size_t len;
+    } magics[] = {{"\x1f\x8b", 2},
+                  {"BZh", 3},
+                  {"\xfd"
+                   "7zXZ",
+                   5},
+                  {"\x28\xb5\x2f\xfd", 4}};
+
+    for (size_t i = 0; i < OL_ARRAY_LEN(magics); i++)
+        if (len >= magics[i].len && memcmp(head, magics[i].bytes, magics[i].len) == 0)
+            return true;
+    /* a skippable zstd frame */
+    return len >= 4 && (head[0] & 0xf0) == 0x50 && memcmp(head + 1, "\x2a\x4d\x18", 3) == 0;
+}
+
+static int open_file(const char *source, const char *ref, int *fd, const char *tmp_dir,
+                     struct ol_image **ret, struct ol_error *err)
+{
+    unsigned char head[8];
+    ssize_t n = ol_io_pread(*fd, head, sizeof head, 0);
+    int r;
+
+    if (n < 0)
+        return ol_error_sys(err, (int)-n, "cannot read the file");
+    if (n == 0)
+        return ol_error_set(err, -EBADMSG, "the file is empty");
+    if (is_compressed(head, (size_t)n))
+        r = open_compressed(source, ref, *fd, tmp_dir, ret, err);
+    else
+        r = open_plain(source, ref, *fd, ret, err);
+    if (r == 1)
+        r = no_ref(ref, err);
+    else
+        return r;
+    return r < 0 ? r : ol_image_new_rootfs_tar(source, ol_fd_steal(fd), ret, err);
+}
+
+/* An OCI layout says so. An unpacked docker-archive is told from a root file system that happens to
+ * hold a manifest.json by having no /etc, /usr or /bin. */
+static int open_dir(const char *source, const char *ref, int *fd, struct ol_image **ret,
+                    struct ol_error *err)
+{
+    struct ol_archive *archive = NULL;
+    ol_auto_fd int copy = -1;
+    int r = 1;
+
+    if (!ol_fs_exists(*fd, "etc") && !ol_fs_exists(*fd, "usr") && !ol_fs_exists(*fd, "bin")) {
+        copy = fcntl(*fd, F_DUPFD_CLOEXEC, 3);
+        if (copy < 0)
+            return ol_error_sys(err, errno, "cannot duplicate a descriptor");
+        r = ol_archive_new_dir(ol_fd_steal(&copy), &archive, err);
+        if (r == 0)
+            r = open_known(source, ref, true, &archive, ret, err);
+        ol_archive_free(archive);
+    }
+    if (r != 1)
+        return r;
+    r = no_ref(ref, err);
+    return r < 0 ? r : ol_image_new_rootfs_dir(source, ol_fd_steal(fd), ret, err);
+}
+
+static int open_fd(const char *source, const char *ref, int *fd, const char *tmp_dir,
+                   struct ol_image **ret, struct ol_error *err)
+{
+    struct stat st;
+
+    if (fstat(*fd, &st) < 0)
+        return ol_error_sys(err, errno, "cannot examine the file");
+    if (S_ISDIR(st.st_mode))
+        return open_dir(source, ref, fd, ret, err);
+    if (!S_ISREG(st.st_mode))
+        return ol_error_set(err, -EINVAL, "neither a file nor a directory");
+    return open_file(source, ref, fd, tmp_dir, ret, err);
+}
+
+int ol_image_open(const char *path, const char *tmp_dir, struct ol_image **ret,
+                  struct ol_error *err)
+{
+    ol_auto_free char *file = NULL;
+    const char *ref = NULL;
+    /* O_NONBLOCK: opening a FIFO by mistake must not hang. */
+    ol_auto_fd int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+    int r;
+
+    if (fd < 0 && errno == ENOENT && strchr(path, '#') != NULL) {
+        ref = strrchr(path, '#') + 1;
+        file = strndup(path, (size_t)(ref - 1 - path));
+        if (file == NULL)
+            return ol_error_nomem(err);
+        fd = open(file, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+    }
+    if (fd < 0)
+        return ol_error_sys(err, errno, "cannot open image '%s'", path);
+    r = open_fd(path, ref, &fd, tmp_dir, ret, err);
+    return r < 0 ? ol_error_wrap(err, r, "image '%s'", path) : 0;
+}
