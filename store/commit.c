@@ -1,0 +1,176 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * docker commit (moby daemon/commit.go): the diff of the container's layer, written by a thread of
+ * its own, is registered as a new layer while it is being written. One bounded pipe joins the two.
+ *
+ * Whichever side fails first closes its end of the pipe, and the other one ends with it: a diff
+ * whose reader is gone gets EPIPE, an apply whose writer is gone sees a cut stream. What is
+ * reported is the failure that came first, not the one that followed.
+ */
+#include "store/store_internal.h"
+
+#include "common/cleanup.h"
+#include "store/thread.h"
+
+#include <errno.h>
+#include <stdatomic.h>
+
+enum side { SIDE_NONE, SIDE_DIFF, SIDE_APPLY };
+
+struct commit {
+    struct ol_store *store;
+    struct ol_store_container container;
+    char init_id[OL_HEX_SIZE + 8];
+    struct ol_register reg;
+    int read_fd;       /* owned: the applying side */
+    int write_fd;      /* owned by the diff thread while it runs */
+    atomic_int failed; /* enum side: who failed first */
+    pthread_t thread;
+    int diff_result; /* these four belong to the thread until it is joined */
+    struct ol_error diff_err;
+    struct ol_tar_result diff;
+    uint64_t diff_ns;
+};
+
+/* Before the own end of the pipe is closed, so that what follows from it cannot come first. */
+static void claim(struct commit *c, enum side side)
+{
+    int none = SIDE_NONE;
+
+    (void)atomic_compare_exchange_strong(&c->failed, &none, side); /* the first one stays */
+}
+
+static void *diff_run(void *arg)
+{
+    struct commit *c = arg;
+    uint64_t start = ol_store_clock_ns();
+
+    c->diff_result = ol_driver_diff(c->store->drv, c->container.mount_id, c->init_id, c->write_fd,
+                                    &c->diff, &c->diff_err);
+    c->diff_ns = ol_store_clock_ns() - start;
+    if (c->diff_result < 0)
+        claim(c, SIDE_DIFF);
+    ol_fd_close(&c->write_fd);
+    return NULL;
+}
+
+/* Which of two failures is the cause. */
+static int settle(struct commit *c, int applied, struct ol_error *err)
+{
+    bool diff_first = atomic_load(&c->failed) == SIDE_DIFF && c->diff_result != -EPIPE;
+
+    if (c->diff_result < 0 && (applied >= 0 || diff_first)) {
+        ol_error_fini(err);
+        ol_error_move(err, &c->diff_err);
+        return c->diff_result;
+    }
+    return applied;
+}
+
+/* Diff and ApplyDiff at the same time. */
+static int stream(struct commit *c, struct ol_error *err)
+{
+    struct ol_input input;
+    int ends[2] = {-1, -1};
+    int r = ol_io_pipe(ends, err);
+
+    if (r < 0)
+        return r;
+    c->read_fd = ends[0];
+    c->write_fd = ends[1];
+    r = ol_thread_start(&c->thread, diff_run, c, err);
+    if (r < 0)
+        return r;
+    input = OL_INPUT_FD(c->read_fd);
+    r = ol_register_apply(&c->reg, &input, NULL, err);
+    if (r < 0)
+        claim(c, SIDE_APPLY);
+    ol_fd_close(&c->read_fd);
+    (void)pthread_join(c->thread, NULL);
+    r = settle(c, r, err);
+    if (r == 0 && strcmp(c->diff.diff_id, c->reg.apply.layer.diff_id) != 0)
+        r = ol_error_set(err, -EIO, "the diff written has digest '%s', the one applied '%s'",
+                         c->diff.diff_id, c->reg.apply.layer.diff_id);
+    return r;
+}
+
+/* In the direct view a layer that needs a mount cannot be got, and its diff does not need it. */
+static bool can_get(const struct ol_driver *drv)
+{
+    return ol_driver_config_of(drv)->view != OL_VIEW_DIRECT ||
+           (ol_driver_caps(drv) & OL_CAP_NEEDS_MOUNT) == 0;
+}
+
+/* moby holds an extra mount reference for the whole export. */
+static int stream_mounted(struct commit *c, struct ol_error *err)
+{
+    struct ol_driver *drv = c->store->drv;
+    ol_auto_free char *path = NULL;
+    int r = 0;
+    int put;
+
+    if (can_get(drv))
+        r = ol_driver_get(drv, c->container.mount_id, &path, err);
+    if (r < 0)
+        return r;
+    r = ol_register_begin(&c->reg, c->store, c->container.parent, err);
+    if (r == 0)
+        r = stream(c, err);
+    if (path == NULL)
+        return r;
+    put = ol_driver_put(drv, c->container.mount_id, r < 0 ? NULL : err);
+    return r < 0 ? r : put;
+}
+
+/* An empty diff adds no layer (moby: the image keeps its rootfs); the result is the image's own. */
+static int finish(struct commit *c, struct ol_store_commit *ret, struct ol_error *err)
+{
+    ret->empty = strcmp(c->diff.diff_id, OL_EMPTY_DIFF_ID) == 0;
+    if (!ret->empty)
+        return ol_register_commit(&c->reg, &ret->layer, &ret->existed, err);
+    if (c->container.parent[0] == '\0')
+        return 0;
+    return ol_store_layer_get(c->store, c->container.parent, &ret->layer, err);
+}
+
+static int run(struct commit *c, struct ol_store_commit *ret, struct ol_error *err)
+{
+    int r = stream_mounted(c, err);
+    int ended;
+
+    if (r == 0)
+        r = finish(c, ret, err);
+    if (c->reg.store == NULL) /* never begun */
+        return r;
+    ended = ol_register_end(&c->reg, r < 0 ? NULL : err);
+    return r < 0 ? r : ended;
+}
+
+int ol_store_commit(struct ol_store *store, const char *container_id, struct ol_store_commit *ret,
+                    struct ol_error *err)
+{
+    struct commit c = {.store = store, .read_fd = -1, .write_fd = -1, .diff_err = OL_ERROR_INIT};
+    struct ol_store_commit done;
+    uint64_t start = ol_store_clock_ns();
+    int r;
+
+    memset(&done, 0, sizeof done);
+    r = ol_store_hold_container(store, container_id, &c.container, err);
+    if (r < 0)
+        return r;
+    (void)snprintf(c.init_id, sizeof c.init_id, "%s-init", c.container.mount_id);
+    r = run(&c, &done, err);
+    ol_store_release_container(store, container_id);
+    ol_fd_close(&c.read_fd);
+    ol_fd_close(&c.write_fd);
+    ol_error_fini(&c.diff_err);
+    if (r < 0)
+        return ol_error_wrap(err, r, "cannot commit container '%s'", container_id);
+    done.diff = c.diff;
+    done.apply = c.reg.apply;
+    done.times = c.reg.times;
+    done.times.diff_ns = c.diff_ns;
+    done.times.total_ns = ol_store_clock_ns() - start;
+    *ret = done;
+    return 0;
+}
