@@ -1,0 +1,76 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The raw samples as CSV (RFC 4180, but "\n"): one row for each engine, step and round. Counts are
+ * the same in every round unless the report says otherwise.
+ */
+#include "bench/report/internal.h"
+
+#include "common/cleanup.h"
+
+#include <inttypes.h>
+
+/* Quote where needed: engine names have commas in their options. */
+static void print_field(FILE *out, const char *text)
+{
+    if (strpbrk(text, ",\"\n\r") == NULL) {
+        fputs(text, out);
+        return;
+    }
+    fputc('"', out);
+    for (; *text != '\0'; text++) {
+        if (*text == '"')
+            fputc('"', out);
+        fputc(*text, out);
+    }
+    fputc('"', out);
+}
+
+static void print_part(FILE *out, bool split, uint64_t ns)
+{
+    if (split)
+        fprintf(out, ",%.9f", (double)ns / 1e9);
+    else
+        fputc(',', out);
+}
+
+static void print_row(FILE *out, const struct ol_bench_engine *engine,
+                      const struct ol_bench_step *step, unsigned round)
+{
+    const struct ol_engine_report *report = &step->reports[round];
+    const struct ol_inode_kinds *kinds = &step->added.kinds;
+    bool split = step->op == OL_STEP_COMMIT || step->op == OL_STEP_LAYER_APPLY;
+
+    print_field(out, engine->name);
+    fprintf(out, ",%s,%u,%u,%" PRId64 ",", ol_step_op_name(step->op), step->index, round,
+            step->added.inodes);
+    if (step->has_prediction)
+        fprintf(out, "%" PRId64, ol_inode_kinds_total(&step->predicted));
+    fprintf(out, ",%" PRId64, step->added.bytes);
+    fprintf(out,
+            ",%" PRId64 ",%" PRId64 ",%" PRId64 ",%" PRId64 ",%" PRId64 ",%" PRId64 ",%" PRId64,
+            kinds->directory, kinds->regular, kinds->symlink, kinds->device, kinds->fifo,
+            kinds->whiteout, kinds->bookkeeping);
+    fprintf(out, ",%.9f", (double)step->wall_ns[round] / 1e9);
+    print_part(out, split, report->times.create_ns);
+    print_part(out, step->op == OL_STEP_COMMIT, report->times.diff_ns);
+    print_part(out, split, report->times.apply_ns);
+    print_part(out, split, report->times.metadata_ns);
+    print_part(out, step->op == OL_STEP_COMMIT, report->avoided_sleep_ns);
+    fputc('\n', out);
+}
+
+int ol_report_print_csv(const struct ol_report *report, FILE *out)
+{
+    fputs("engine,op,index,round,inodes,predicted_inodes,bytes,directory,regular,symlink,device,"
+          "fifo,whiteout,bookkeeping,seconds,create,diff,apply,metadata,avoided_sleep\n",
+          out);
+    for (size_t i = 0; i < report->n_engines; i++) {
+        const struct ol_bench_engine *engine = &report->engines[i];
+
+        for (size_t s = 0; s < engine->n_steps; s++) {
+            for (unsigned round = 0; round < report->workload.rounds; round++)
+                print_row(out, engine, &engine->steps[s], round);
+        }
+    }
+    return 0;
+}

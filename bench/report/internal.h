@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What the files of bench/report share: human numbers, the grid behind table and Markdown. */
+#ifndef OL_BENCH_REPORT_INTERNAL_H
+#define OL_BENCH_REPORT_INTERNAL_H
+
+#include "bench/report/report.h"
+
+#include "common/buf.h"
+
+/* Numbers for people, appended to a buffer. 0 or -ENOMEM. */
+int ol_human_count(struct ol_buf *buf, int64_t count);           /* "1,450" */
+int ol_human_bytes(struct ol_buf *buf, int64_t bytes);           /* "5.6 MiB" */
+int ol_human_seconds(struct ol_buf *buf, double seconds);        /* "12.3 ms" */
+int ol_human_ratio(struct ol_buf *buf, double ratio);            /* "66x", "3.4x", "1.05x" */
+int ol_human_range(struct ol_buf *buf, double low, double high); /* "11.9-14.0 ms" */
+
+/* A column is data: every form of output takes its name and unit from here. */
+struct ol_grid_column {
+    const char *key;     /* CSV and JSON spelling */
+    const char *heading; /* of the table */
+    const char *unit;    /* "" for counts and names */
+    bool right;          /* numbers */
+};
+
+/* Text cells, row by row. */
+struct ol_grid {
+    const struct ol_grid_column *columns;
+    size_t n_columns;
+    char **cells; /* owned texts; NULL for an empty one */
+    size_t n_rows, room;
+};
+void ol_grid_fini(struct ol_grid *grid);
+#define ol_auto_grid __attribute__((cleanup(ol_grid_fini)))
+/** Begin a row of empty cells. */
+int ol_grid_row(struct ol_grid *grid);
+/** The cell of the last row takes the buffer's text; the buffer is empty afterwards. */
+int ol_grid_set(struct ol_grid *grid, size_t column, struct ol_buf *text);
+
+/* The three grids of a comparison. */
+int ol_grid_commit(const struct ol_report *report, struct ol_grid *ret);
+int ol_grid_steps(const struct ol_report *report, bool markdown, struct ol_grid *ret);
+int ol_grid_parts(const struct ol_report *report, struct ol_grid *ret);
+
+/* Sentences. */
+int ol_text_title(const struct ol_report *report, struct ol_buf *buf);
+int ol_text_workload(const struct ol_report *report, struct ol_buf *buf);
+int ol_text_verdict(const struct ol_report *report, size_t of, size_t over, struct ol_buf *buf);
+int ol_text_host(const struct ol_report *report, struct ol_buf *buf);
+int ol_text_sleep(const struct ol_report *report, struct ol_buf *buf);
+int ol_text_interval(const struct ol_report *report, struct ol_buf *buf);
+/** The engine the others are compared with: the one whose commit adds the fewest inodes. */
+size_t ol_report_baseline(const struct ol_report *report);
+
+int ol_report_print_table(const struct ol_report *report, const struct ol_report_style *style,
+                          FILE *out);
+int ol_report_print_json(const struct ol_report *report, FILE *out);
+int ol_report_print_csv(const struct ol_report *report, FILE *out);
+int ol_report_print_markdown(const struct ol_report *report, FILE *out);
+
+#endif

@@ -1,0 +1,137 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The report as GitHub Markdown: the same grids and sentences as the table. */
+#include "bench/report/internal.h"
+
+#include "common/cleanup.h"
+
+/* A cell must not end its table: names come from outside. */
+static void print_cell(FILE *out, const char *text)
+{
+    for (; text != NULL && *text != '\0'; text++) {
+        if (*text == '|' || *text == '\\')
+            fputc('\\', out);
+        fputc(*text == '\n' ? ' ' : *text, out);
+    }
+}
+
+static void print_grid(FILE *out, const struct ol_grid *grid)
+{
+    for (size_t i = 0; i < grid->n_columns; i++)
+        fprintf(out, "| %s ", grid->columns[i].heading);
+    fputs("|\n", out);
+    for (size_t i = 0; i < grid->n_columns; i++)
+        fputs(grid->columns[i].right ? "|---:" : "|---", out);
+    fputs("|\n", out);
+    for (size_t row = 0; row < grid->n_rows; row++) {
+        for (size_t i = 0; i < grid->n_columns; i++) {
+            fputs("| ", out);
+            print_cell(out, grid->cells[row * grid->n_columns + i]);
+            fputc(' ', out);
+        }
+        fputs("|\n", out);
+    }
+    fputc('\n', out);
+}
+
+/* Every line of a text as an item. */
+static void print_items(FILE *out, const char *text)
+{
+    while (*text != '\0') {
+        size_t len = strcspn(text, "\n");
+        size_t skip = strspn(text, " ");
+
+        if (len > skip)
+            fprintf(out, "- %.*s\n", (int)(len - skip), text + skip);
+        text += len + (text[len] == '\n');
+    }
+}
+
+static void print_mismatches(const struct ol_report *report, FILE *out)
+{
+    for (size_t i = 0; i < report->n_engines; i++) {
+        const struct ol_bench_engine *engine = &report->engines[i];
+
+        for (size_t s = 0; s < engine->n_steps; s++) {
+            const struct ol_bench_step *step = &engine->steps[s];
+
+            if (ol_step_surplus(step) != 0)
+                fprintf(out,
+                        "- **measured is not predicted**: %s, %s %u: %lld inodes measured, %lld "
+                        "predicted\n",
+                        engine->name, ol_step_op_name(step->op), step->index,
+                        (long long)step->added.inodes,
+                        (long long)ol_inode_kinds_total(&step->predicted));
+        }
+    }
+}
+
+static int print_head(const struct ol_report *report, FILE *out)
+{
+    ol_auto_buf struct ol_buf buf = OL_BUF_INIT;
+    ol_auto_grid struct ol_grid grid = {0};
+    size_t base = ol_report_baseline(report);
+    int r = ol_text_title(report, &buf);
+
+    if (r < 0)
+        return r;
+    fprintf(out, "## %s\n\n", ol_buf_str(&buf));
+    ol_buf_truncate(&buf, 0);
+    r = ol_text_workload(report, &buf);
+    if (r < 0)
+        return r;
+    fprintf(out, "%s\n\n", ol_buf_str(&buf));
+    r = ol_grid_commit(report, &grid);
+    if (r < 0)
+        return r;
+    print_grid(out, &grid);
+    ol_buf_truncate(&buf, 0);
+    for (size_t i = 0; i < report->n_engines && r == 0; i++) {
+        if (i != base)
+            r = ol_text_verdict(report, i, base, &buf);
+    }
+    if (r == 0)
+        print_items(out, ol_buf_str(&buf));
+    print_mismatches(report, out);
+    return r;
+}
+
+static int print_details(const struct ol_report *report, FILE *out)
+{
+    ol_auto_grid struct ol_grid parts = {0};
+    ol_auto_grid struct ol_grid steps = {0};
+    int r = ol_grid_parts(report, &parts);
+
+    if (r == 0)
+        r = ol_grid_steps(report, true, &steps);
+    if (r < 0)
+        return r;
+    fputs("\n### Inside a commit\n\nDiff and apply run at the same time.\n\n", out);
+    print_grid(out, &parts);
+    fputs("### Every step\n\n", out);
+    print_grid(out, &steps);
+    return 0;
+}
+
+int ol_report_print_markdown(const struct ol_report *report, FILE *out)
+{
+    ol_auto_buf struct ol_buf buf = OL_BUF_INIT;
+    int r = print_head(report, out);
+
+    if (r == 0)
+        r = print_details(report, out);
+    if (r == 0)
+        r = ol_text_interval(report, &buf);
+    if (r == 0)
+        r = ol_buf_putc(&buf, '\n');
+    if (r == 0)
+        r = ol_text_sleep(report, &buf);
+    if (r == 0)
+        r = ol_text_host(report, &buf);
+    if (r < 0)
+        return r;
+    for (size_t i = 0; i < report->n_notes; i++)
+        fprintf(out, "- %s%s\n", report->notes[i].warning ? "**warning:** " : "",
+                report->notes[i].text);
+    print_items(out, ol_buf_str(&buf));
+    return 0;
+}

@@ -1,0 +1,301 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The table: what one commit costs, who needs how much more, every step, and what to know about the
+ * numbers. libsmartcols draws the columns; sentences are wrapped here to the same width.
+ */
+#include "bench/report/internal.h"
+
+#include "common/cleanup.h"
+
+#include <errno.h>
+#include <libsmartcols/libsmartcols.h>
+
+enum { TEXT_WIDTH = 80 }; /* sentences, when the terminal is wider or not known */
+
+struct printer {
+    const struct ol_report *report;
+    const struct ol_report_style *style;
+    FILE *out;
+};
+
+static const char *bold(const struct printer *p)
+{
+    return p->style->color ? "\033[1m" : "";
+}
+
+static const char *warn_color(const struct printer *p)
+{
+    return p->style->color ? "\033[1;33m" : "";
+}
+
+static const char *plain(const struct printer *p)
+{
+    return p->style->color ? "\033[0m" : "";
+}
+
+static size_t text_width(const struct printer *p)
+{
+    return p->style->width > 20 && p->style->width < TEXT_WIDTH ? p->style->width : TEXT_WIDTH;
+}
+
+/* Print text wrapped at spaces; its own newlines stay. Continuation lines get the indent. */
+static void print_wrapped(const struct printer *p, const char *text, size_t indent)
+{
+    size_t width = text_width(p);
+    size_t column = 0;
+
+    while (*text != '\0') {
+        size_t word = strcspn(text, " \n");
+
+        if (column > indent && column + 1 + word > width) {
+            fprintf(p->out, "\n%*s", (int)indent, "");
+            column = indent;
+        } else if (column > indent) {
+            fputc(' ', p->out);
+            column++;
+        }
+        fwrite(text, 1, word, p->out);
+        column = (column < indent ? indent : column) + word;
+        text += word;
+        if (*text == '\n' && text[1] != '\0') {
+            fprintf(p->out, "\n%*s", (int)indent, "");
+            column = indent;
+        }
+        text += *text != '\0';
+    }
+    fputc('\n', p->out);
+}
+
+static int add_columns(struct libscols_table *table, const struct ol_grid *grid)
+{
+    for (size_t i = 0; i < grid->n_columns; i++) {
+        const struct ol_grid_column *column = &grid->columns[i];
+
+        if (scols_table_new_column(table, column->heading, 0, column->right ? SCOLS_FL_RIGHT : 0) ==
+            NULL)
+            return -ENOMEM;
+    }
+    return 0;
+}
+
+static int add_rows(struct libscols_table *table, const struct ol_grid *grid)
+{
+    for (size_t row = 0; row < grid->n_rows; row++) {
+        struct libscols_line *line = scols_table_new_line(table, NULL);
+
+        if (line == NULL)
+            return -ENOMEM;
+        for (size_t i = 0; i < grid->n_columns; i++) {
+            const char *text = grid->cells[row * grid->n_columns + i];
+
+            if (text != NULL && scols_line_set_data(line, i, text) != 0)
+                return -ENOMEM;
+        }
+    }
+    return 0;
+}
+
+/* libsmartcols pads the last column; a reader who copies lines should not get that. */
+static void print_trimmed(FILE *out, const char *text)
+{
+    while (*text != '\0') {
+        size_t len = strcspn(text, "\n");
+        size_t end = len;
+
+        while (end > 0 && text[end - 1] == ' ')
+            end--;
+        fwrite(text, 1, end, out);
+        fputc('\n', out);
+        text += len + (text[len] == '\n');
+    }
+}
+
+static int print_grid(const struct printer *p, const struct ol_grid *grid)
+{
+    struct libscols_table *table = scols_new_table();
+    char *text = NULL;
+    int r = -ENOMEM;
+
+    if (table == NULL)
+        return -ENOMEM;
+    (void)scols_table_set_column_separator(table, "  "); /* fails only without memory: one space */
+    (void)scols_table_enable_nowrap(table, 1);
+    /* A width of its own: no number may be cut; a narrow terminal wraps the line instead. */
+    (void)scols_table_set_termforce(table, SCOLS_TERMFORCE_NEVER);
+    if (add_columns(table, grid) == 0 && add_rows(table, grid) == 0 &&
+        scols_print_table_to_string(table, &text) == 0) {
+        print_trimmed(p->out, text);
+        r = 0;
+    }
+    free(text);
+    scols_unref_table(table);
+    return r;
+}
+
+/* A count that is not the predicted one is said before anything else. */
+static void print_mismatches(const struct printer *p)
+{
+    size_t wrong = 0;
+    size_t said = 0;
+
+    for (size_t i = 0; i < p->report->n_engines; i++)
+        wrong += p->report->found[i].wrong_steps;
+    if (wrong == 0)
+        return;
+    fprintf(p->out, "%sMEASURED IS NOT PREDICTED%s in %zu %s:\n", warn_color(p), plain(p), wrong,
+            wrong == 1 ? "step" : "steps");
+    for (size_t i = 0; i < p->report->n_engines; i++) {
+        const struct ol_bench_engine *engine = &p->report->engines[i];
+
+        for (size_t s = 0; s < engine->n_steps && said < 10; s++) {
+            const struct ol_bench_step *step = &engine->steps[s];
+
+            if (ol_step_surplus(step) == 0)
+                continue;
+            fprintf(p->out, "  %s, %s %u: %lld inodes measured, %lld predicted\n", engine->name,
+                    ol_step_op_name(step->op), step->index, (long long)step->added.inodes,
+                    (long long)ol_inode_kinds_total(&step->predicted));
+            said++;
+        }
+    }
+    if (said < wrong)
+        fprintf(p->out, "  and %zu more; --json has them all\n", wrong - said);
+    fputc('\n', p->out);
+}
+
+static int print_head(const struct printer *p)
+{
+    ol_auto_buf struct ol_buf buf = OL_BUF_INIT;
+    ol_auto_grid struct ol_grid grid = {0};
+    int r = ol_text_title(p->report, &buf);
+
+    if (r < 0)
+        return r;
+    fprintf(p->out, "%s%s%s\n", bold(p), ol_buf_str(&buf), plain(p));
+    ol_buf_truncate(&buf, 0);
+    r = ol_text_workload(p->report, &buf);
+    if (r < 0)
+        return r;
+    print_wrapped(p, ol_buf_str(&buf), 0);
+    fputc('\n', p->out);
+    print_mismatches(p);
+    r = ol_grid_commit(p->report, &grid);
+    return r < 0 ? r : print_grid(p, &grid);
+}
+
+static int print_verdicts(const struct printer *p)
+{
+    ol_auto_buf struct ol_buf buf = OL_BUF_INIT;
+    size_t base = ol_report_baseline(p->report);
+    int r = 0;
+
+    for (size_t i = 0; i < p->report->n_engines && r == 0; i++) {
+        if (i != base)
+            r = ol_text_verdict(p->report, i, base, &buf);
+    }
+    if (r == 0 && buf.len > 0)
+        fprintf(p->out, "\n%s", ol_buf_str(&buf));
+    return r;
+}
+
+static int print_parts(const struct printer *p)
+{
+    ol_auto_grid struct ol_grid grid = {0};
+    int r = ol_grid_parts(p->report, &grid);
+
+    if (r < 0)
+        return r;
+    fprintf(p->out, "\n%sInside a commit%s (diff and apply run at the same time)\n", bold(p),
+            plain(p));
+    return print_grid(p, &grid);
+}
+
+static int print_steps(const struct printer *p)
+{
+    ol_auto_grid struct ol_grid grid = {0};
+    int r = ol_grid_steps(p->report, false, &grid);
+
+    if (r < 0)
+        return r;
+    fprintf(p->out, "\n%sEvery step%s\n", bold(p), plain(p));
+    return print_grid(p, &grid);
+}
+
+/* One remark per line of text, each behind its mark. */
+static void print_remarks(const struct printer *p, const char *text)
+{
+    while (*text != '\0') {
+        size_t len = strcspn(text, "\n");
+        ol_auto_free char *line = strndup(text, len);
+
+        fputs("- ", p->out);
+        print_wrapped(p, line != NULL ? line : "", 2);
+        text += len + (text[len] == '\n');
+    }
+}
+
+static int print_notes(const struct printer *p)
+{
+    ol_auto_buf struct ol_buf buf = OL_BUF_INIT;
+    int r;
+
+    fputc('\n', p->out);
+    for (size_t i = 0; i < p->report->n_notes; i++) {
+        if (!p->report->notes[i].warning)
+            continue;
+        fprintf(p->out, "%swarning:%s ", warn_color(p), plain(p));
+        print_wrapped(p, p->report->notes[i].text, 9);
+    }
+    r = ol_text_interval(p->report, &buf);
+    if (r == 0)
+        r = ol_buf_putc(&buf, '\n');
+    if (r == 0)
+        r = ol_text_sleep(p->report, &buf);
+    if (r == 0)
+        r = ol_text_host(p->report, &buf);
+    if (r < 0)
+        return r;
+    print_remarks(p, ol_buf_str(&buf));
+    for (size_t i = 0; i < p->report->n_notes; i++) {
+        if (!p->report->notes[i].warning)
+            print_remarks(p, p->report->notes[i].text);
+    }
+    return 0;
+}
+
+int ol_report_print_table(const struct ol_report *report, const struct ol_report_style *style,
+                          FILE *out)
+{
+    const struct printer p = {.report = report, .style = style, .out = out};
+    int r = print_head(&p);
+
+    if (r == 0)
+        r = print_verdicts(&p);
+    if (r == 0)
+        r = print_parts(&p);
+    if (r == 0)
+        r = print_steps(&p);
+    return r < 0 ? r : print_notes(&p);
+}
+
+int ol_report_print(const struct ol_report *report, enum ol_report_format format,
+                    const struct ol_report_style *style, FILE *out, struct ol_error *err)
+{
+    int r = -EINVAL;
+
+    switch (format) {
+    case OL_REPORT_TABLE:
+        r = ol_report_print_table(report, style, out);
+        break;
+    case OL_REPORT_JSON:
+        r = ol_report_print_json(report, out);
+        break;
+    case OL_REPORT_CSV:
+        r = ol_report_print_csv(report, out);
+        break;
+    case OL_REPORT_MARKDOWN:
+        r = ol_report_print_markdown(report, out);
+        break;
+    }
+    return r < 0 ? ol_error_set(err, r, "cannot form the report: %s", strerrordesc_np(-r)) : 0;
+}
