@@ -44,16 +44,26 @@ void ol_changes_fini(struct ol_changes *changes);
 struct ol_stack {
     const int *fds; /* borrowed directory descriptors, topmost first */
     size_t count;   /* 0: the empty tree */
-    bool overlay;   /* interpret whiteouts and opaque attributes of every directory but the last;
-                       false: count is at most 1 and names mean themselves */
+    bool overlay;   /* interpret whiteouts and opaque attributes, as the kernel does when it mounts
+                       two directories or more; with a single one, and always when false (count is
+                       at most 1 then), names mean themselves */
     enum ol_overlay_ns ns;
 };
 
 /**
- * Compare. Equal: mode, owner, device, security.capability and, for what the old side does not hold
- * as a directory, size and mtime (equal seconds and equal nanoseconds, or one of them 0). Names
- * with the same inode number in directories of the same device are skipped with all below them.
+ * Compare with the rules of moby v20.10.24. Every directory above a change is itself modified; what
+ * is below a deleted name is not listed; the root is not compared. Equal: mode, owner, device,
+ * security.capability and, for what the old side does not hold as a directory, size and mtime
+ * (equal seconds and equal nanoseconds, or one of them 0). Names with the same inode number in
+ * directories of the same device are skipped with all below them, and so is what both sides have
+ * from the same directories only. (The one case where this is not what two mounts would show: a
+ * device 0/0 in a directory that is plain on one side, where it is a device, and a lower directory
+ * on the other, where it is a whiteout.)
+ *
  * @param threads  0: choose
+ * @param ret      initialised with OL_CHANGES_INIT; the caller releases it; the same list whatever
+ *                 the number of threads
+ * @return 0, or the errno of the failing call, naming the path; ret is untouched then
  */
 int ol_changes_compare(const struct ol_stack *new_side, const struct ol_stack *old_side,
                        unsigned threads, struct ol_changes *ret, struct ol_error *err);
