@@ -67,17 +67,30 @@ static void start_workers(struct ol_pool *pool)
     }
 }
 
-void ol_pool_put(struct ol_pool *pool, struct ol_job *job)
+void ol_pool_put_all(struct ol_pool *pool, struct ol_job *first)
 {
+    struct ol_job *last = first;
+    unsigned count = 1;
+
+    if (first == NULL)
+        return;
+    for (; last->next != NULL; last = last->next)
+        count++;
     pthread_mutex_lock(&pool->lock);
-    job->next = pool->head;
-    pool->head = job;
-    pool->waiting_jobs++;
-    if (pool->idle > 0)
+    last->next = pool->head;
+    pool->head = first;
+    pool->waiting_jobs += count;
+    for (unsigned i = 0; i < pool->idle && i < count; i++)
         pthread_cond_signal(&pool->wake);
-    else if (pool->running < pool->threads && pool->waiting_jobs >= OL_POOL_START)
+    if (pool->idle == 0 && pool->running < pool->threads && pool->waiting_jobs >= OL_POOL_START)
         start_workers(pool);
     pthread_mutex_unlock(&pool->lock);
+}
+
+void ol_pool_put(struct ol_pool *pool, struct ol_job *job)
+{
+    job->next = NULL;
+    ol_pool_put_all(pool, job);
 }
 
 /* Next job, or NULL when nothing is left and nobody can add more. */

@@ -42,6 +42,12 @@ int ol_pool_run(const struct ol_pool_ops *ops, unsigned threads, struct ol_job *
 /** Add a job, from inside run(). The pool owns it now. */
 void ol_pool_put(struct ol_pool *pool, struct ol_job *job);
 
+/**
+ * Add a chain of jobs (linked by next, NULL at the end; NULL adds nothing) in one step: no worker
+ * sees only some of them, so what waits stays ordered by depth.
+ */
+void ol_pool_put_all(struct ol_pool *pool, struct ol_job *first);
+
 /** True once some worker failed: long loops inside one job may stop early. */
 bool ol_pool_failed(struct ol_pool *pool);
 

@@ -39,6 +39,7 @@ struct ol_clone_stats {
     uint64_t copied_fallback; /* linked mode: copied because of EMLINK or EXDEV (moby would fail) */
     uint64_t skipped_sockets; /* sockets left out (moby fails on them) */
     uint64_t skipped_devices; /* devices that could not be made without privileges */
+    uint64_t skipped_xattrs;  /* attributes refused to an ordinary user (keep_owner false only) */
 };
 
 /**
@@ -61,7 +62,8 @@ int ol_tree_clone(int src_fd, int dst_fd, const struct ol_clone_options *options
 int ol_file_copy_data(int src_fd, int dst_fd, uint64_t size, struct ol_error *err);
 
 /**
- * Remove dir_fd/name, whatever it is, and everything below. Never follows symlinks, never leaves
+ * Remove dir_fd/name, whatever it is, and everything below. A name of several components is a path
+ * of ours: only its last one is not followed. Never follows symlinks below, never leaves
  * the file system of dir_fd/name (a mount point below is an error, -EBUSY, that names it). A
  * missing name is success. Directories without permission bits are made searchable first when that
  * is allowed.

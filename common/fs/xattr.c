@@ -132,9 +132,9 @@ int ol_xattr_list(int dir_fd, const char *name, struct ol_buf *buf)
     int r = proc_path(dir_fd, name, &path);
 
     ol_buf_truncate(buf, 0);
-    while (r == 0) {
+    for (size_t room = 512; r == 0; room = buf->cap) { /* a buffer used before stays as it is */
         ssize_t n;
-        r = ol_buf_reserve(buf, buf->cap < 512 ? 512 : buf->cap);
+        r = ol_buf_reserve(buf, room);
         if (r < 0)
             break;
         n = list_once(dir_fd, name, path, buf->data, buf->cap - 1);
