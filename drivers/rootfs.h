@@ -73,6 +73,13 @@ int ol_rootfs_open_dir(int root_fd, struct ol_rootfs **ret, struct ol_error *err
 int ol_rootfs_open_overlay(const struct ol_stack *dirs, int work_fd, struct ol_rootfs **ret,
                            struct ol_error *err);
 
+/**
+ * What mounting an overlay does to its workdir before anything else, for a direct view that reads a
+ * layer where a mount would have been made: work/work is emptied (the cached whiteout of an earlier
+ * session goes) and made anew with mode 0.
+ */
+int ol_rootfs_workdir_reset(int work_fd, struct ol_error *err);
+
 /** Run fn(data) when the rootfs is closed, its result becomes ol_rootfs_close()'s (drivers: put).
  */
 void ol_rootfs_on_close(struct ol_rootfs *fs, int (*fn)(void *data, struct ol_error *err),
