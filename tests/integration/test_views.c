@@ -77,17 +77,14 @@ static void in_child(void (*fn)(const char *dir), const char *dir, const char *t
     assert_int_equal(WEXITSTATUS(status), PASSED);
 }
 
-/* Become an ordinary user who owns dir. An exec would make the process readable for its own /proc
- * files again; here prctl does. */
+/* Become an ordinary user who owns dir; one who runs the tests stays what he is. An exec would make
+ * the process readable for its own /proc files again; here prctl does. */
 static void become(uid_t uid, const char *dir)
 {
-    if (geteuid() != 0 && geteuid() != uid)
+    if (geteuid() == 0 &&
+        (chown(dir, uid, uid) < 0 || setgroups(0, NULL) < 0 || setresgid(uid, uid, uid) < 0 ||
+         setresuid(uid, uid, uid) < 0 || prctl(PR_SET_DUMPABLE, 1) < 0))
         _exit(CANNOT);
-    if (geteuid() == 0) {
-        if (chown(dir, uid, uid) < 0 || setgroups(0, NULL) < 0 || setresgid(uid, uid, uid) < 0 ||
-            setresuid(uid, uid, uid) < 0 || prctl(PR_SET_DUMPABLE, 1) < 0)
-            _exit(CANNOT);
-    }
     if (access(dir, R_OK | W_OK | X_OK) < 0)
         _exit(CANNOT); /* TMPDIR lies below a directory that is closed to others */
 }
@@ -185,7 +182,7 @@ static void user_probe(const char *dir)
     CHECK(!probe.kernel_mount && probe.kernel_code == -EPERM);
     CHECK(strstr(probe.kernel_why, "CAP_SYS_ADMIN") != NULL);
     CHECK(probe.direct);
-    CHECK(!probe.id_ranges);
+    CHECK(!probe.id_ranges || geteuid() != STRANGER); /* nobody gave ids to a stranger */
     CHECK(is_empty(dir));
     CHECK(ol_view_choose(dir, OL_VIEW_KERNEL, &view, &err) == -EPERM);
     CHECK(strstr(err.message, "--view userns") != NULL);
@@ -228,13 +225,15 @@ static void view__probe_of_a_closed_directory_names_it(void **state)
 static void user_enter_single(const char *dir)
 {
     ol_auto_error struct ol_error err = OL_ERROR_INIT;
+    bool stranger;
 
     become(STRANGER, dir);
+    stranger = geteuid() == STRANGER;
     CHECK(!ol_view_in_userns());
     CHECK_OK(ol_view_enter_userns(&err), &err);
     CHECK(ol_view_in_userns());
     CHECK(geteuid() == 0 && getegid() == 0);
-    CHECK(!ol_view_can_keep_owner(dir));
+    CHECK(!ol_view_can_keep_owner(dir) || !stranger);
     check_mount_works(dir);
 }
 
