@@ -24,9 +24,11 @@ static bool one_in(uint64_t *state, uint64_t n)
     return below(state, n) == 0;
 }
 
-/* A clean relative path of about len bytes. */
-static void draw_path(uint64_t *s, char *out, size_t len, bool ascii)
+/* A clean relative path of about len bytes, one in wide_one_in with bytes beyond ASCII. (Arguments
+ * draw one number at most: C leaves the order between them open.) */
+static void draw_path(uint64_t *s, char *out, size_t len, unsigned wide_one_in)
 {
+    const bool ascii = below(s, wide_one_in) > 0;
     static const char *const wide[] = {"\xc3\xa9", "\xe2\x82\xac", "\xff", "\xc3"};
     size_t n = 0, since_slash = 0;
 
@@ -66,11 +68,14 @@ static size_t draw_length(uint64_t *s)
 
 static uint64_t draw_number(uint64_t *s, uint64_t edge)
 {
+    uint64_t bits; /* drawn first: C leaves the order within an expression open */
+
     switch (below(s, 8)) {
     case 0:
         return edge - 2 + below(s, 4);
     case 1:
-        return next(s) >> (1 + below(s, 40));
+        bits = next(s);
+        return bits >> (1 + below(s, 40));
     default:
         return below(s, 70000);
     }
@@ -125,14 +130,14 @@ void random_header_draw(struct random_header *ret, uint64_t n)
 
     memset(ret, 0, sizeof *ret);
     h->type = (char)('0' + below(s, 7));
-    draw_path(s, ret->name, draw_length(s), below(s, 4) > 0);
+    draw_path(s, ret->name, draw_length(s), 4);
     if (h->type == '5')
         strncat(ret->name, "/", sizeof ret->name - strlen(ret->name) - 1);
     if (h->type == '1' || h->type == '2' || one_in(s, 30))
-        draw_path(s, ret->link, draw_length(s), below(s, 4) > 0);
+        draw_path(s, ret->link, draw_length(s), 4);
     if (one_in(s, 8)) {
-        draw_path(s, ret->uname, 1 + below(s, 40), below(s, 3) > 0);
-        draw_path(s, ret->gname, 1 + below(s, 40), below(s, 3) > 0);
+        draw_path(s, ret->uname, 1 + below(s, 40), 3);
+        draw_path(s, ret->gname, 1 + below(s, 40), 3);
     }
     h->name = ret->name;
     h->link = ret->link;

@@ -28,7 +28,9 @@ static uint64_t below(uint64_t *s, uint64_t n)
 /* One of few owners, modes and times, so that layers often agree. */
 static void draw_attributes(int dir_fd, const char *name, bool symlink, uint64_t *s)
 {
-    const struct timespec when = {1600000000 + (time_t)below(s, 2), below(s, 2) ? 0 : 5};
+    const time_t sec = 1600000000 + (time_t)below(s, 2); /* one draw for each statement: C leaves
+                                                            the order within one open */
+    const struct timespec when = {sec, below(s, 2) ? 0 : 5};
     const struct timespec times[2] = {when, when};
 
     assert_int_equal(fchownat(dir_fd, name, (uid_t)below(s, 2), 0, AT_SYMLINK_NOFOLLOW), 0);

@@ -19,7 +19,7 @@
  * to FormatPAX, one Writer each, concatenated. */
 #define GO_HEADERS 3000
 #define GO_BYTES   4156928
-#define GO_DIGEST  "sha256:87f429e467b2d44a86be92f373fd3de34dd128ddec891611ab427e73517279c6"
+#define GO_DIGEST  "sha256:3e3765be57720bf950f7b70f7cc14f9fd9d01d06622ad09e23c8f2916f4085e1"
 
 static void tar_header__has_the_bytes_of_go(void **state)
 {
