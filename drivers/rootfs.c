@@ -220,13 +220,16 @@ int ol_rootfs_close(struct ol_rootfs *fs, struct ol_error *err)
 {
     int (*on_close)(void *data, struct ol_error *e);
     void *data;
+    int closed;
+    int r;
 
     if (fs == NULL)
         return 0;
     on_close = fs->on_close;
     data = fs->on_close_data;
-    fs->ops->close(fs); /* its descriptors first: they would keep a mount busy */
-    return on_close != NULL ? on_close(data, err) : 0;
+    closed = fs->ops->close(fs, err); /* its descriptors first: they would keep a mount busy */
+    r = on_close != NULL ? on_close(data, closed < 0 ? NULL : err) : 0;
+    return closed < 0 ? closed : r;
 }
 
 void ol_rootfs_on_close(struct ol_rootfs *fs, int (*fn)(void *data, struct ol_error *err),

@@ -68,7 +68,8 @@ int ol_rootfs_open_dir(int root_fd, struct ol_rootfs **ret, struct ol_error *err
 /**
  * On an unmounted overlay. @param dirs stack, topmost (the upper) first; descriptors are
  * duplicated.
- * @param work_fd the workdir (not work/work), duplicated. work/work is made as a mount would.
+ * @param work_fd the workdir (not work/work), only used here. work/work is made as a mount would.
+ * -1: read-only, the topmost directory is a lower one too and every change is -EROFS.
  */
 int ol_rootfs_open_overlay(const struct ol_stack *dirs, int work_fd, struct ol_rootfs **ret,
                            struct ol_error *err);

@@ -196,10 +196,12 @@ static int dir_list(struct ol_rootfs *fs, const char *path, char ***ret)
     return 0;
 }
 
-static void dir_close(struct ol_rootfs *fs)
+static int dir_close(struct ol_rootfs *fs, struct ol_error *err)
 {
+    (void)err; /* nothing that could fail */
     ol_fd_close(&dir_from(fs)->root_fd);
     free(fs);
+    return 0;
 }
 
 static const struct ol_rootfs_ops dir_ops = {

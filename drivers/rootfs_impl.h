@@ -52,7 +52,8 @@ struct ol_rootfs_ops {
     int (*remove_tree)(struct ol_rootfs *fs, const char *path, struct ol_error *err);
     int (*rename)(struct ol_rootfs *fs, const char *old_path, const char *new_path);
     int (*list)(struct ol_rootfs *fs, const char *path, char ***ret);
-    void (*close)(struct ol_rootfs *fs); /* frees the instance */
+    /** Frees the instance, whatever it returns. */
+    int (*close)(struct ol_rootfs *fs, struct ol_error *err);
 };
 
 /* First member of every implementation's instance. */

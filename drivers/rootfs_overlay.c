@@ -9,6 +9,7 @@
 
 #include "common/cleanup.h"
 #include "common/fault.h"
+#include "common/fs/dirents.h"
 #include "common/fs/file.h"
 #include "common/fs/tree.h"
 #include "common/fs/whiteout.h"
@@ -21,6 +22,14 @@
 static struct ol_ovl *ovl_from(struct ol_rootfs *fs)
 {
     return (struct ol_ovl *)fs;
+}
+
+/* Resolve a path that is to be changed. */
+static int resolve_rw(struct ol_ovl *o, const char *path, bool follow, struct ol_ovl_pos *pos)
+{
+    int r = ol_ovl_resolve(o, path, follow, pos);
+
+    return r == 0 && o->work_fd < 0 ? -EROFS : r;
 }
 
 /* The position's place in the upper layer, writable for as long as it is held. */
@@ -55,7 +64,7 @@ static int ovl_stat(struct ol_rootfs *fs, const char *path, bool follow, struct 
 static int ovl_touch(struct ol_rootfs *fs, const char *path, struct ol_place *ret)
 {
     ol_auto_ovl_pos struct ol_ovl_pos pos = OL_OVL_POS_INIT;
-    int r = ol_ovl_resolve(ovl_from(fs), path, false, &pos);
+    int r = resolve_rw(ovl_from(fs), path, false, &pos);
 
     if (r == 0 && pos.found.kind == OL_OVL_MISSING)
         r = -ENOENT;
@@ -68,7 +77,8 @@ static int ovl_open_file(struct ol_rootfs *fs, const char *path, bool write, int
 {
     ol_auto_ovl_pos struct ol_ovl_pos pos = OL_OVL_POS_INIT;
     ol_auto_place struct ol_place place = OL_PLACE_INIT;
-    int r = ol_ovl_resolve(ovl_from(fs), path, true, &pos);
+    int r = write ? resolve_rw(ovl_from(fs), path, true, &pos)
+                  : ol_ovl_resolve(ovl_from(fs), path, true, &pos);
     int fd;
 
     if (r < 0)
@@ -95,7 +105,7 @@ static int ovl_open_file(struct ol_rootfs *fs, const char *path, bool write, int
 static int prepare_new(struct ol_ovl *o, const char *path, struct ol_ovl_pos *pos,
                        struct ol_place *place)
 {
-    int r = ol_ovl_resolve(o, path, false, pos);
+    int r = resolve_rw(o, path, false, pos);
 
     if (r < 0)
         return r;
@@ -221,7 +231,7 @@ static int ovl_link(struct ol_rootfs *fs, const char *old_path, const char *new_
     ol_auto_place struct ol_place place = OL_PLACE_INIT;
     struct ol_ovl *o = ovl_from(fs);
     char temp[16];
-    int r = ol_ovl_resolve(o, old_path, false, &old);
+    int r = resolve_rw(o, old_path, false, &old);
 
     if (r == 0 && old.found.kind == OL_OVL_MISSING)
         r = -ENOENT;
@@ -246,6 +256,16 @@ static int ovl_link(struct ol_rootfs *fs, const char *old_path, const char *new_
 }
 
 /*
+ * Remove what was moved out of the upper into work/work. The operation is done by then, so a
+ * failure is not its own: closing tries again and reports it, and the next mount would clear it.
+ */
+static void discard(struct ol_ovl *o, const char *temp)
+{
+    if (ol_tree_remove(o->work_fd, temp, NULL) < 0)
+        o->leftovers = true;
+}
+
+/*
  * Put a whiteout at place (ovl_cleanup_and_whiteout). What the upper has there, a directory with
  * whatever it still holds, goes to work/work in the same rename and is removed from there.
  */
@@ -263,7 +283,9 @@ static int put_whiteout(struct ol_ovl *o, const struct ol_ovl_pos *pos,
         (void)unlinkat(o->work_fd, temp, 0); /* the first error counts */
         return r;
     }
-    return exchange ? ol_tree_remove(o->work_fd, temp, NULL) : 0;
+    if (exchange)
+        discard(o, temp);
+    return 0;
 }
 
 /* Remove a directory that only the upper has, with the whiteouts or the content in it. */
@@ -274,7 +296,9 @@ static int drop_upper_dir(struct ol_ovl *o, const struct ol_place *place)
 
     ol_ovl_temp_name(o, temp);
     r = ol_at_rename(place->dir_fd, place->name, o->work_fd, temp, 0);
-    return r < 0 ? r : ol_tree_remove(o->work_fd, temp, NULL);
+    if (r == 0)
+        discard(o, temp);
+    return r;
 }
 
 /* Remove the object at pos, in the upper by itself, or by a whiteout where a lower one would show.
@@ -298,7 +322,7 @@ static int remove_pos(struct ol_ovl *o, struct ol_ovl_pos *pos)
 static int ovl_unlink(struct ol_rootfs *fs, const char *path)
 {
     ol_auto_ovl_pos struct ol_ovl_pos pos = OL_OVL_POS_INIT;
-    int r = ol_ovl_resolve(ovl_from(fs), path, false, &pos);
+    int r = resolve_rw(ovl_from(fs), path, false, &pos);
 
     if (r < 0)
         return r;
@@ -310,7 +334,7 @@ static int ovl_unlink(struct ol_rootfs *fs, const char *path)
 static int ovl_rmdir(struct ol_rootfs *fs, const char *path)
 {
     ol_auto_ovl_pos struct ol_ovl_pos pos = OL_OVL_POS_INIT;
-    int r = ol_ovl_resolve(ovl_from(fs), path, false, &pos);
+    int r = resolve_rw(ovl_from(fs), path, false, &pos);
 
     if (r < 0)
         return r;
@@ -329,7 +353,7 @@ static int ovl_rmdir(struct ol_rootfs *fs, const char *path)
 static int ovl_remove_tree(struct ol_rootfs *fs, const char *path, struct ol_error *err)
 {
     ol_auto_ovl_pos struct ol_ovl_pos pos = OL_OVL_POS_INIT;
-    int r = ol_ovl_resolve(ovl_from(fs), path, false, &pos);
+    int r = resolve_rw(ovl_from(fs), path, false, &pos);
 
     (void)err; /* the dispatcher's text says it all */
     if (r == -ENOENT || r == -ENOTDIR || (r == 0 && pos.found.kind == OL_OVL_MISSING))
@@ -401,7 +425,8 @@ static int clear_target_dir(struct ol_ovl *o, const struct ol_ovl_pos *pos,
         (void)unlinkat(o->work_fd, temp, AT_REMOVEDIR); /* the first error counts */
         return r;
     }
-    return ol_tree_remove(o->work_fd, temp, NULL);
+    discard(o, temp);
+    return 0;
 }
 
 /* Both places are in the upper and old is copied up: the move itself (ovl_rename). */
@@ -444,7 +469,7 @@ static int check_nesting(const struct ol_ovl_pos *old, const struct ol_ovl_pos *
         return -ENOENT;
     if (old->found.kind == OL_OVL_DIRECTORY && is_below(old, new->dir_path))
         return -EINVAL;
-    return new->found.kind == OL_OVL_DIRECTORY && is_below(new, old->dir_path) ? -ENOTEMPTY : 0;
+    return new->found.kind == OL_OVL_DIRECTORY &&is_below(new, old->dir_path) ? -ENOTEMPTY : 0;
 }
 
 static int ovl_rename(struct ol_rootfs *fs, const char *old_path, const char *new_path)
@@ -452,7 +477,7 @@ static int ovl_rename(struct ol_rootfs *fs, const char *old_path, const char *ne
     ol_auto_ovl_pos struct ol_ovl_pos old = OL_OVL_POS_INIT;
     ol_auto_ovl_pos struct ol_ovl_pos new = OL_OVL_POS_INIT;
     struct ol_ovl *o = ovl_from(fs);
-    int r = ol_ovl_resolve(o, old_path, false, &old);
+    int r = resolve_rw(o, old_path, false, &old);
 
     if (r == 0)
         r = ol_ovl_resolve(o, new_path, false, &new);
@@ -482,9 +507,25 @@ static int ovl_list(struct ol_rootfs *fs, const char *path, char ***ret)
     return ol_ovl_names(&pos.found.dir, ret);
 }
 
-static void ovl_close(struct ol_rootfs *fs)
+/* Everything in work/work but the cached whiteout. */
+static int sweep(struct ol_ovl *o, struct ol_error *err)
+{
+    ol_auto_dirents struct ol_dirents list = OL_DIRENTS_INIT;
+    int r = ol_dirents_read(&list, o->work_fd, true);
+
+    if (r < 0)
+        return ol_error_sys(err, -r, "cannot read the overlay work directory");
+    for (size_t i = 0; r == 0 && i < list.count; i++) {
+        if (strcmp(list.items[i].name, o->whiteout) != 0)
+            r = ol_tree_remove(o->work_fd, list.items[i].name, err);
+    }
+    return r < 0 ? ol_error_wrap(err, r, "cannot clear the overlay work directory") : 0;
+}
+
+static int ovl_close(struct ol_rootfs *fs, struct ol_error *err)
 {
     struct ol_ovl *o = ovl_from(fs);
+    int r = o->leftovers ? sweep(o, err) : 0;
 
     for (size_t i = 0; i < o->n_layers; i++)
         ol_fd_close(&o->layers[i]);
@@ -493,6 +534,7 @@ static void ovl_close(struct ol_rootfs *fs)
         (void)fchmod(o->work_fd, 0); /* as a mount leaves it; the next one makes it anew anyway */
     ol_fd_close(&o->work_fd);
     free(o);
+    return r;
 }
 
 static const struct ol_rootfs_ops overlay_ops = {
@@ -570,10 +612,10 @@ int ol_rootfs_open_overlay(const struct ol_stack *dirs, int work_fd, struct ol_r
     r = dup_layers(o, dirs);
     if (r < 0)
         (void)ol_error_sys(err, -r, "cannot open an overlay of %zu layers", dirs->count);
-    else
+    else if (work_fd >= 0)
         r = workdir_make(work_fd, &o->work_fd, err);
     if (r < 0) {
-        ovl_close(&o->base);
+        (void)ovl_close(&o->base, NULL); /* nothing was made yet; the first error counts */
         return r;
     }
     *ret = &o->base;

@@ -13,9 +13,10 @@ struct ol_ovl {
     int *layers; /* owned, with the descriptors: [0] is the upper, then the lowers, nearest first */
     size_t n_layers;
     enum ol_overlay_ns ns;
-    int work_fd;             /* owned: work/work, where everything is made before it is moved */
+    int work_fd; /* owned: work/work, where everything is made before it is moved; -1: read-only */
     unsigned next_temp;      /* number of the next "#<hex>" in it */
     char whiteout[16];       /* the cached whiteout's name in work_fd; "" while there is none */
+    bool leftovers;          /* something in work_fd could not be removed: closing tries again */
     bool no_shared_whiteout; /* a link to it failed once for another reason than too many links */
 };
 
