@@ -31,7 +31,9 @@ struct ol_layer_options {
     bool shared_inodes; /* files that were there before share inodes with another layer: never write
                            to them, break the link first (legacy overlay; spec/cves W1) */
     const struct ol_layer_limits *limits; /* NULL: OL_LAYER_LIMITS_DEFAULT */
-    unsigned threads;                     /* 0: choose */
+    unsigned threads;                     /* 0: choose; 1: none but the caller's */
+    bool no_digest; /* do not compute the DiffID, for a caller who knows it: it costs as much as
+                       creating the files. ret->diff_id is "" then */
 };
 
 struct ol_layer_result {
@@ -90,13 +92,27 @@ struct ol_entry {
 
 typedef int ol_entry_fn(const struct ol_entry *entry, void *data, struct ol_error *err);
 
-/** Call fn for each header, in archive order; contents are skipped (seeking where possible). */
+/**
+ * Call fn for each header, in archive order; contents are skipped. Whiteouts are files here.
+ *
+ * In an uncompressed regular file contents are skipped by seeking: then ret->diff_id is "", as the
+ * bytes were not read. Any other input is read and digested to its end.
+ *
+ * @param fn   NULL: only count; a negative result ends the scan and is returned
+ * @param ret  may be NULL
+ * @return 0; errors of the archive as for ol_layer_apply()
+ */
 int ol_layer_scan(const struct ol_input *input, const struct ol_layer_limits *limits,
                   ol_entry_fn *fn, void *data, struct ol_layer_result *ret, struct ol_error *err);
 
 /**
- * Decompress input (by content) to out_fd, as it is. @param ret_diff_id may be NULL.
- * For archives inside compressed archives and for spooling.
+ * Decompress input (by content) to out_fd, as it is: for archives inside compressed archives and
+ * for spooling. Nothing is taken for a tar.
+ *
+ * @param out_fd       -1: only digest, and check that the input is whole
+ * @param ret_diff_id  OL_DIGEST_SIZE bytes, or NULL
+ * @return 0; -EBADMSG corrupt or truncated; -E2BIG past limits->total_bytes; the errno of a failing
+ *         read or write, with what was written left there
  */
 int ol_layer_decompress(const struct ol_input *input, int out_fd,
                         const struct ol_layer_limits *limits, char *ret_diff_id,
