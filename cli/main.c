@@ -73,7 +73,8 @@ static void die_by(int signal_number)
     (void)raise(signal_number);
 }
 
-static void say(const struct ol_cli *cli, const char *kind, const char *fmt, va_list ap)
+__attribute__((format(printf, 3, 0))) static void say(const struct ol_cli *cli, const char *kind,
+                                                      const char *fmt, va_list ap)
 {
     fprintf(stderr, "%s: %s", cli->invocation, kind);
     vfprintf(stderr, fmt, ap);

@@ -17,7 +17,7 @@ void ol_error_fini(struct ol_error *err)
     errno = saved;
 }
 
-static char *format_text(const char *fmt, va_list ap)
+__attribute__((format(printf, 1, 0))) static char *format_text(const char *fmt, va_list ap)
 {
     char *text = NULL;
 
