@@ -5,6 +5,8 @@
 #include "common/cleanup.h"
 
 static const struct ol_cli_command table[] = {
+    {"doctor", "[DIR]", "say what this kernel, file system and user can do", cmd_doctor,
+     OL_CLI_HAS_JSON},
     {"completion", "[bash]", "print the completion script for a shell", cmd_completion, 0},
 };
 
