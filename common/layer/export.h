@@ -12,14 +12,15 @@
 
 struct ol_export_options {
     time_t now; /* seconds: the mtime of whiteouts in ol_export_changes() (moby: the time of the
-                   diff) */
-    unsigned threads; /* 0: choose */
+                   diff); unused by the others */
+    unsigned threads; /* 1: digest in the calling thread; else in a second one. 0: choose */
 };
 
 /**
  * The naive diff: a tar of the listed changes, content read from new_side.
  * @param out_fd   pipe or file; enlarged when a pipe
- * @param ret      digest and counts; may be NULL
+ * @param ret      digest and counts; NULL: nothing is digested, which a reader that computes the
+ *                 digest itself can do without
  * @return 0, -EPIPE when the reader went away, or the errno of the failing call; files that vanish
  * or sockets are left out as moby does; a file that shrinks is an error.
  */

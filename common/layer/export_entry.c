@@ -33,7 +33,8 @@ struct entry {
     char capability[CAPABILITY_MAX];
 };
 
-int ol_exporter_init(struct ol_exporter *ex, int out_fd, bool digest, struct ol_error *err)
+int ol_exporter_init(struct ol_exporter *ex, int out_fd, enum ol_tar_digest digest,
+                     struct ol_error *err)
 {
     int r;
 
@@ -44,8 +45,7 @@ int ol_exporter_init(struct ol_exporter *ex, int out_fd, bool digest, struct ol_
         ol_exporter_fini(ex);
         return r;
     }
-    if (!digest)
-        ol_tar_writer_no_digest(ex->tar);
+    ol_tar_writer_set_digest(ex->tar, digest);
     return 0;
 }
 

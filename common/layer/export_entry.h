@@ -22,8 +22,8 @@ struct ol_exporter {
     struct ol_buf link;        /* scratch: a symlink's text */
 };
 
-/** @param digest  false: do without the SHA-256 */
-int ol_exporter_init(struct ol_exporter *ex, int out_fd, bool digest, struct ol_error *err);
+int ol_exporter_init(struct ol_exporter *ex, int out_fd, enum ol_tar_digest digest,
+                     struct ol_error *err);
 void ol_exporter_fini(struct ol_exporter *ex);
 
 /**

@@ -84,10 +84,14 @@ void ol_tar_sink_free(struct ol_tar_sink *sink)
     free(sink);
 }
 
-void ol_tar_sink_no_digest(struct ol_tar_sink *sink)
+void ol_tar_sink_set_digest(struct ol_tar_sink *sink, enum ol_tar_digest digest)
 {
-    ol_hash_free(sink->hash);
-    sink->hash = NULL;
+    if (digest != OL_TAR_DIGEST_THREAD)
+        sink->may_thread = false;
+    if (digest == OL_TAR_DIGEST_NONE) {
+        ol_hash_free(sink->hash);
+        sink->hash = NULL;
+    }
 }
 
 static unsigned char *block_at(struct ol_tar_sink *sink, uint64_t n)

@@ -7,8 +7,8 @@
 #ifndef OL_COMMON_LAYER_TAR_SINK_H
 #define OL_COMMON_LAYER_TAR_SINK_H
 
-#include "common/digest.h"
 #include "common/error.h"
+#include "common/layer/tar_writer.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -20,8 +20,8 @@ struct ol_tar_sink;
 int ol_tar_sink_new(int fd, struct ol_tar_sink **ret, struct ol_error *err);
 void ol_tar_sink_free(struct ol_tar_sink *sink);
 
-/** Do without the digest; before the first byte. */
-void ol_tar_sink_no_digest(struct ol_tar_sink *sink);
+/** See ol_tar_writer_set_digest(); before the first byte. */
+void ol_tar_sink_set_digest(struct ol_tar_sink *sink, enum ol_tar_digest digest);
 
 /** Room for the next bytes: *ret_len is never 0. The bytes count once ol_tar_sink_commit() says so.
  */

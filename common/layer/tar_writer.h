@@ -49,8 +49,14 @@ struct ol_tar_writer;
 int ol_tar_writer_new(int out_fd, struct ol_tar_writer **ret, struct ol_error *err);
 void ol_tar_writer_free(struct ol_tar_writer *tar);
 
-/** Do without the SHA-256, before the first header; the result's diff_id is "" then. */
-void ol_tar_writer_no_digest(struct ol_tar_writer *tar);
+enum ol_tar_digest {
+    OL_TAR_DIGEST_THREAD, /* SHA-256, in a second thread when the stream is long (the default) */
+    OL_TAR_DIGEST_INLINE, /* SHA-256 by the calling thread */
+    OL_TAR_DIGEST_NONE,   /* none; the result's diff_id is "" */
+};
+
+/** Choose what is done about the digest, before the first header. */
+void ol_tar_writer_set_digest(struct ol_tar_writer *tar, enum ol_tar_digest digest);
 
 /** Write one header; the payload of the last entry must be complete. */
 int ol_tar_put_header(struct ol_tar_writer *tar, const struct ol_tar_header *header,

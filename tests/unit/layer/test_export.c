@@ -249,6 +249,35 @@ static void export_upper__user_namespace_attribute_is_told_apart(void **state)
     assert_entry(f, 1, '0', "d/.wh..wh..opq", "");
 }
 
+enum { DEEP = 1200 };
+
+/* Paths beyond PATH_MAX go into PAX records; a single chain has one order in every export. */
+static void export__deep_trees_have_no_path_limit(void **state)
+{
+    struct fixture *f = *state;
+    const struct ol_stack none = {NULL, 0, false, OL_OVERLAY_TRUSTED}, now = plain(&f->now);
+    ol_auto_error struct ol_error err = OL_ERROR_INIT;
+    ol_auto_changes struct ol_changes changes = OL_CHANGES_INIT;
+    const struct ol_export_options one_thread = {.threads = 1};
+    struct ol_tar_result walked, listed;
+    ol_auto_fd int at = dup(f->now);
+
+    for (int i = 0; i < DEEP; i++) {
+        int next;
+        test_mkdir(at, "deeper--", 0755);
+        next = open_dir(at, "deeper--");
+        ol_fd_close(&at);
+        at = next;
+    }
+    test_write(at, "end", "12345");
+    assert_ok(ol_changes_compare(&now, &none, 0, &changes, &err), &err);
+    assert_ok(ol_export_changes(&now, &changes, -1, &options, &listed, &err), &err);
+    assert_ok(ol_export_tree(f->now, -1, &one_thread, &walked, &err), &err);
+    assert_int_equal(listed.entries, DEEP + 1);
+    assert_string_equal(listed.diff_id, walked.diff_id);
+    assert_int_equal(listed.bytes, walked.bytes);
+}
+
 static void export_tree__of_an_empty_directory_is_the_empty_layer(void **state)
 {
     struct fixture *f = *state;
@@ -357,6 +386,7 @@ int main(void)
         CASE(export_changes__reads_content_through_the_stack),
         CASE(export_upper__shared_whiteouts_have_no_link_name),
         CASE(export_upper__user_namespace_attribute_is_told_apart),
+        CASE(export__deep_trees_have_no_path_limit),
         CASE(export_tree__of_an_empty_directory_is_the_empty_layer),
         CASE(export_tree__shrinking_file_is_an_error_that_names_it),
         CASE(export_tree__reader_that_goes_away_is_epipe),
