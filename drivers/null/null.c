@@ -199,11 +199,18 @@ static int null_apply_diff(struct ol_driver *drv, const char *id, const char *pa
                            const struct ol_input *tar, struct ol_apply_result *ret,
                            struct ol_error *err)
 {
-    int r = ol_layer_scan(tar, NULL, ignore_entry, NULL, &ret->layer, err);
+    struct ol_input again = *tar;
+    int r;
 
     (void)drv;
     (void)id;
     (void)parent;
+    if (again.offset < 0)
+        again.offset = lseek(tar->fd, 0, SEEK_CUR); /* -1 again for a pipe, read only once */
+    r = ol_layer_scan(tar, NULL, ignore_entry, NULL, &ret->layer, err);
+    /* a plain archive in a file is scanned by seeking, which digests nothing */
+    if (r == 0 && ret->layer.diff_id[0] == '\0')
+        r = ol_layer_decompress(&again, -1, NULL, ret->layer.diff_id, err);
     ret->size_bytes = r == 0 ? ret->layer.header_size_sum : 0;
     return r;
 }
