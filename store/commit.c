@@ -94,11 +94,18 @@ static int stream(struct commit *c, struct ol_error *err)
     return r;
 }
 
-/* In the direct view a layer that needs a mount cannot be got, and its diff does not need it. */
-static bool can_get(const struct ol_driver *drv)
+/* In the direct view a layer that needs a mount cannot be got; its diff does not need it either.
+ * *ret_path stays NULL then. */
+static int get_layer(struct ol_driver *drv, const char *id, char **ret_path, struct ol_error *err)
 {
-    return ol_driver_config_of(drv)->view != OL_VIEW_DIRECT ||
-           (ol_driver_caps(drv) & OL_CAP_NEEDS_MOUNT) == 0;
+    ol_auto_error struct ol_error why = OL_ERROR_INIT;
+    int r = ol_driver_get(drv, id, ret_path, &why);
+
+    if (r == -EOPNOTSUPP && ol_driver_config_of(drv)->view == OL_VIEW_DIRECT)
+        return 0;
+    if (r < 0)
+        ol_error_move(err, &why);
+    return r;
 }
 
 /* moby holds an extra mount reference for the whole export. */
@@ -106,11 +113,9 @@ static int stream_mounted(struct commit *c, struct ol_error *err)
 {
     struct ol_driver *drv = c->store->drv;
     ol_auto_free char *path = NULL;
-    int r = 0;
+    int r = get_layer(drv, c->container.mount_id, &path, err);
     int put;
 
-    if (can_get(drv))
-        r = ol_driver_get(drv, c->container.mount_id, &path, err);
     if (r < 0)
         return r;
     r = ol_register_begin(&c->reg, c->store, c->container.parent, err);

@@ -54,14 +54,26 @@ static struct init_id init_id(const char *mount_id)
     return id;
 }
 
+/* All there is to do with a layer that keeps nothing (the null driver). */
+static int get_and_put(struct ol_driver *drv, const char *id, struct ol_error *err)
+{
+    ol_auto_free char *path = NULL;
+    int r = ol_driver_get(drv, id, &path, err);
+
+    return r < 0 ? r : ol_driver_put(drv, id, err);
+}
+
 /* Open the layer's root, let fn at it (NULL: nothing), close it again: one Get and one Put. */
 static int with_rootfs(struct ol_driver *drv, const char *id,
                        int (*fn)(struct ol_rootfs *fs, struct ol_error *err), struct ol_error *err)
 {
     struct ol_rootfs *fs = NULL;
-    int r = ol_driver_rootfs(drv, id, &fs, err);
     int closed;
+    int r;
 
+    if ((ol_driver_caps(drv) & OL_CAP_KEEPS_DATA) == 0)
+        return get_and_put(drv, id, err);
+    r = ol_driver_rootfs(drv, id, &fs, err);
     if (r < 0)
         return r;
     if (fn != NULL)
