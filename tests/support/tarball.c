@@ -360,8 +360,10 @@ static size_t compress_xz(const struct tarball *tar, char *out, size_t cap)
 static size_t compress_bzip2(const struct tarball *tar, char *out, size_t cap)
 {
     unsigned n = (unsigned)cap;
+    char none[1]; /* libbz2 wants an address, also for nothing */
 
-    assert_int_equal(BZ2_bzBuffToBuffCompress(out, &n, tar->data, (unsigned)tar->len, 1, 0, 0),
+    assert_int_equal(BZ2_bzBuffToBuffCompress(out, &n, tar->len > 0 ? tar->data : none,
+                                              (unsigned)tar->len, 1, 0, 0),
                      BZ_OK);
     return n;
 }
