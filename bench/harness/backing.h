@@ -9,6 +9,11 @@
  * is attached, and the device frees itself with the last mount. So a killed run leaves at most a
  * directory, and no mount when the process made its mounts private (ol_view_private_mounts()); the
  * next run in the same place removes what dead runs left.
+ *
+ * A program, before it has threads: ol_view_choose() for the directory the place will be in; then
+ * ol_view_enter_userns() or, for the kernel view, ol_view_private_mounts(); then
+ * ol_backing_open(); then ol_view_can_keep_owner() of the place. An ordinary user's tmpfs is only
+ * possible inside the user namespace, which is why the view comes first.
  */
 #ifndef OL_BENCH_HARNESS_BACKING_H
 #define OL_BENCH_HARNESS_BACKING_H

@@ -8,8 +8,8 @@
 
 #include "common/buf.h"
 #include "common/cleanup.h"
-#include "common/fs/dirents.h"
 #include "common/fs/file.h"
+#include "common/fs/tree.h"
 #include "common/fs/whiteout.h"
 #include "common/fs/xattr.h"
 #include "common/io.h"
@@ -129,42 +129,6 @@ static int trial_marks(const char *path, struct answer *answer, struct ol_error 
                  : 0;
 }
 
-/* overlay keeps a whiteout to link from, "#<number>", in its own directory of mode 0. */
-static void clean_work(int dir_fd, const char *name)
-{
-    ol_auto_dirents struct ol_dirents list = OL_DIRENTS_INIT;
-    ol_auto_fd int fd = -1;
-
-    if (fchmodat(dir_fd, name, 0700, 0) < 0)
-        return; /* not made, then */
-    fd = ol_fs_open_dir(dir_fd, name);
-    if (fd < 0 || ol_dirents_read(&list, fd, false) < 0)
-        return; /* the caller's rmdir fails as well, and doctor lists what stays */
-    for (size_t i = 0; i < list.count; i++)
-        (void)unlinkat(fd, list.items[i].name, 0); /* as above */
-}
-
-/* Everything a trial can have made, children first. The tree is known, so no walk is needed. */
-static void trial_clean(int dir_fd, const char *name)
-{
-    static const struct {
-        const char *name;
-        int flags;
-    } made[] = {
-        {"upper/gone", 0},           {"upper/opaque", AT_REMOVEDIR}, {"upper", AT_REMOVEDIR},
-        {"work/work", AT_REMOVEDIR}, {"work/index", AT_REMOVEDIR},   {"work", AT_REMOVEDIR},
-        {"lower/gone", 0},           {"lower/opaque", AT_REMOVEDIR}, {"lower", AT_REMOVEDIR},
-        {"merged", AT_REMOVEDIR},
-    };
-    ol_auto_fd int fd = ol_fs_open_dir(dir_fd, name);
-
-    if (fd >= 0)
-        clean_work(fd, "work/work");
-    for (size_t i = 0; fd >= 0 && i < OL_ARRAY_LEN(made); i++)
-        (void)unlinkat(fd, made[i].name, made[i].flags); /* it may not have come that far */
-    (void)unlinkat(dir_fd, name, AT_REMOVEDIR); /* doctor lists what a dead file system keeps */
-}
-
 /* --- trials in a child --- */
 
 typedef int trial_fn(const char *path, struct answer *answer, struct ol_error *err);
@@ -266,54 +230,80 @@ static int probe_one(int dir_fd, const char *dir, trial_fn *fn, struct answer *r
 
     if (r < 0)
         return ol_error_wrap(err, r, "trying what works in '%s'", dir);
-    if (asprintf(&path, "%s/%s", dir, name) < 0)
+    if (asprintf(&path, "%s/%s", dir, name) < 0) {
+        path = NULL;
         r = ol_error_nomem(err);
-    else
+    } else
         r = run_trial(fn, path, ret, err);
-    trial_clean(dir_fd, name);
+    (void)ol_tree_remove(dir_fd, name, NULL); /* doctor lists what a dead file system keeps */
     return r;
 }
 
-/* Take the failure's text out of an answer. @return false when there was no memory for it */
-static bool take_why(struct answer *answer, char **ret)
+/* Where the answer of each view's trial goes. */
+static int keep_answer(enum ol_view view, struct answer *answer, struct ol_view_probe *probe)
 {
+    bool works = answer->code == 0;
+    char *why;
+
     answer->text[sizeof answer->text - 1] = '\0';
-    *ret = answer->code < 0 ? strdup(answer->text) : NULL;
-    return answer->code == 0 || *ret != NULL;
+    why = works ? NULL : strdup(answer->text);
+    if (view == OL_VIEW_KERNEL) {
+        probe->kernel_mount = works;
+        probe->kernel_code = answer->code;
+        probe->kernel_why = why;
+    } else if (view == OL_VIEW_USERNS) {
+        probe->userns = answer->entered;
+        probe->id_ranges = answer->ranges;
+        probe->userns_mount = works;
+        probe->userns_code = answer->code;
+        probe->userns_why = why;
+    } else {
+        probe->direct = works;
+        probe->direct_code = answer->code;
+        probe->direct_why = why;
+    }
+    return works || why != NULL ? 0 : -ENOMEM;
+}
+
+/*
+ * Try the views in order of preference: all of them, one of them (want), or those up to the first
+ * that works. A trial costs some milliseconds, and commands that do one small step choose as well.
+ */
+static int probe_views(const char *dir, enum ol_view want, bool all, struct ol_view_probe *ret,
+                       struct ol_error *err)
+{
+    static trial_fn *const trials[] = {
+        [OL_VIEW_KERNEL] = trial_kernel,
+        [OL_VIEW_USERNS] = trial_userns,
+        [OL_VIEW_DIRECT] = trial_marks,
+    };
+    ol_auto_free char *path = NULL;
+    ol_auto_fd int dir_fd = open_existing(dir, &path, err);
+    struct ol_view_probe probe = {0};
+    int r = dir_fd < 0 ? dir_fd : 0;
+    bool done = false;
+
+    for (int view = OL_VIEW_KERNEL; view <= OL_VIEW_DIRECT && r == 0 && !done; view++) {
+        struct answer answer = {0};
+
+        if (want != OL_VIEW_AUTO && (int)want != view)
+            continue;
+        r = probe_one(dir_fd, path, trials[view], &answer, err);
+        if (r == 0 && keep_answer((enum ol_view)view, &answer, &probe) < 0)
+            r = ol_error_nomem(err);
+        done = !all && answer.code == 0;
+    }
+    if (r < 0) {
+        ol_view_probe_fini(&probe);
+        return r;
+    }
+    *ret = probe;
+    return 0;
 }
 
 int ol_view_probe_dir(const char *dir, struct ol_view_probe *ret, struct ol_error *err)
 {
-    ol_auto_free char *path = NULL;
-    ol_auto_fd int dir_fd = open_existing(dir, &path, err);
-    struct answer kernel = {0}, userns = {0}, direct = {0};
-    bool told;
-    int r = dir_fd;
-
-    if (r >= 0)
-        r = probe_one(dir_fd, path, trial_kernel, &kernel, err);
-    if (r >= 0)
-        r = probe_one(dir_fd, path, trial_userns, &userns, err);
-    if (r >= 0)
-        r = probe_one(dir_fd, path, trial_marks, &direct, err);
-    if (r < 0)
-        return r;
-    *ret = (struct ol_view_probe){.kernel_mount = kernel.code == 0,
-                                  .kernel_code = kernel.code,
-                                  .userns = userns.entered,
-                                  .userns_mount = userns.code == 0,
-                                  .userns_code = userns.code,
-                                  .id_ranges = userns.ranges,
-                                  .direct = direct.code == 0,
-                                  .direct_code = direct.code};
-    told = take_why(&kernel, &ret->kernel_why);
-    told = take_why(&userns, &ret->userns_why) && told;
-    told = take_why(&direct, &ret->direct_why) && told;
-    if (!told) {
-        ol_view_probe_fini(ret);
-        return ol_error_nomem(err);
-    }
-    return 0;
+    return probe_views(dir, OL_VIEW_AUTO, true, ret, err);
 }
 
 void ol_view_probe_fini(struct ol_view_probe *probe)
@@ -358,7 +348,7 @@ int ol_view_pick(const struct ol_view_probe *probe, enum ol_view want, enum ol_v
 int ol_view_choose(const char *dir, enum ol_view want, enum ol_view *ret, struct ol_error *err)
 {
     struct ol_view_probe probe = {0};
-    int r = ol_view_probe_dir(dir, &probe, err);
+    int r = probe_views(dir, want, false, &probe, err);
 
     if (r < 0)
         return r;
