@@ -63,7 +63,9 @@ struct ol_stack {
  * @param threads  0: choose
  * @param ret      initialised with OL_CHANGES_INIT; the caller releases it; the same list whatever
  *                 the number of threads
- * @return 0, or the errno of the failing call, naming the path; ret is untouched then
+ * @return 0; -EOPNOTSUPP a layer of an overlay stack uses redirects or metacopy, which only the
+ *         kernel can follow; or the errno of the failing call. The text names the path; ret is
+ *         untouched then
  */
 int ol_changes_compare(const struct ol_stack *new_side, const struct ol_stack *old_side,
                        unsigned threads, struct ol_changes *ret, struct ol_error *err);

@@ -228,6 +228,14 @@ static int type_in(struct worker *w, struct slot *slot, const char *name, bool i
     return r;
 }
 
+static int refuse(struct worker *w, const char *name, mode_t type)
+{
+    return ol_error_set(w->err, -EOPNOTSUPP,
+                        "'/%s%s%s' has an overlay %s: compare the mounted views instead",
+                        ol_buf_str(&w->path), w->path.len > 0 ? "/" : "", name,
+                        S_ISDIR(type) ? "redirect" : "metacopy mark");
+}
+
 /* What name is on one side, with the rules of stack.h. */
 static int find(struct worker *w, struct node *node, int side, const char *name, struct found *ret)
 {
@@ -252,6 +260,9 @@ static int find(struct worker *w, struct node *node, int side, const char *name,
             ret->top = slot;
             ret->type = type;
         }
+        if (interpret && i + 1 < node->n[side] &&
+            ol_stack_check_entry(stack, slot->fd, name, type) < 0)
+            return refuse(w, name, type);
         if (!S_ISDIR(type))
             break;
         w->merged[side][ret->n++] = layers[i];

@@ -8,6 +8,7 @@
 
 #include "common/cleanup.h"
 #include "common/fs/path.h"
+#include "common/fs/xattr.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -48,6 +49,21 @@ int ol_stack_open_dir(int root_fd, const char *path)
         left -= cut + 1;
     }
     return ol_path_open(at < 0 ? root_fd : at, path, OPEN_DIR, 0);
+}
+
+int ol_stack_check_entry(const struct ol_stack *stack, int dir_fd, const char *name, mode_t type)
+{
+    static const char *const attrs[2][2] = {
+        [OL_OVERLAY_TRUSTED] = {"trusted.overlay.redirect", "trusted.overlay.metacopy"},
+        [OL_OVERLAY_USER] = {"user.overlay.redirect", "user.overlay.metacopy"},
+    };
+    char value[1];
+    ssize_t n;
+
+    if (!S_ISDIR(type) && !S_ISREG(type))
+        return 0;
+    n = ol_xattr_get(dir_fd, name, attrs[stack->ns][S_ISREG(type)], value, sizeof value);
+    return n >= 0 || n == -ERANGE ? -EOPNOTSUPP : 0;
 }
 
 static void close_fds(struct ol_stack_cursor *c)

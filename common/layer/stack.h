@@ -3,8 +3,8 @@
  * Finding names in a stack of directories (struct ol_stack) without mounting it, with the rules of
  * the kernel's overlay: the topmost directory that has the name decides; a whiteout ends the
  * search; directories of the same name merge downwards until one is opaque or something else is in
- * the way. Redirects and metacopy are never used by the drivers and not followed. Used by changes
- * and export.
+ * the way. Redirects and metacopy, which the drivers never ask for but a kernel may use by default,
+ * are not followed but refused: reading on would give a wrong answer. Used by changes and export.
  */
 #ifndef OL_COMMON_LAYER_STACK_H
 #define OL_COMMON_LAYER_STACK_H
@@ -25,6 +25,13 @@ static inline bool ol_stack_interprets(const struct ol_stack *stack)
  * reading. @return fd or negative errno
  */
 int ol_stack_open_dir(int root_fd, const char *path);
+
+/**
+ * Refuse an entry of an interpreted stack whose data the kernel would look for elsewhere: a
+ * directory with a redirect, a regular file with metacopy. @param type  S_IF*
+ * @return 0, or -EOPNOTSUPP
+ */
+int ol_stack_check_entry(const struct ol_stack *stack, int dir_fd, const char *name, mode_t type);
 
 struct ol_stack_level;
 

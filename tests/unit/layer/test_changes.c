@@ -282,6 +282,30 @@ static void changes__opaque_directory_deletes_what_was_below(void **state)
     assert_changes_of(&now, &was, 0, "C /d\nD /d/gone\n");
 }
 
+/* What the kernel wrote with redirect_dir or metacopy on cannot be told from the directories. */
+static void changes__redirects_and_metacopy_are_refused(void **state)
+{
+    static const char *const attrs[2] = {"user.overlay.redirect", "user.overlay.metacopy"};
+    struct fixture *f = *state;
+    const int fds[2] = {f->now, f->was};
+    const struct ol_stack now = {fds, 2, true, OL_OVERLAY_USER};
+    const struct ol_stack was = {&f->was, 1, false, OL_OVERLAY_USER};
+
+    OL_REQUIRE(can_user_xattr, "the test directory has no user attributes");
+    test_mkdir(f->now, "renamed", 0755);
+    put(f->now, "half", "1");
+    for (int i = 0; i < 2; i++) {
+        const char *name = i == 0 ? "renamed" : "half";
+        ol_auto_error struct ol_error err = OL_ERROR_INIT;
+        ol_auto_changes struct ol_changes changes = OL_CHANGES_INIT;
+
+        assert_int_equal(ol_xattr_set(f->now, name, attrs[i], "x", 1), 0);
+        assert_int_equal(ol_changes_compare(&now, &was, 0, &changes, &err), -EOPNOTSUPP);
+        assert_message(&err, name);
+        assert_int_equal(unlinkat(f->now, name, i == 0 ? AT_REMOVEDIR : 0), 0);
+    }
+}
+
 static void changes__threads_do_not_change_the_list(void **state)
 {
     struct fixture *f = *state;
@@ -401,6 +425,7 @@ int main(void)
         CASE(changes__against_the_empty_tree_everything_is_added),
         CASE(changes__upper_on_top_of_the_image_lists_the_upper),
         CASE(changes__opaque_directory_deletes_what_was_below),
+        CASE(changes__redirects_and_metacopy_are_refused),
         CASE(changes__threads_do_not_change_the_list),
         CASE(changes__deep_trees_have_no_path_limit),
         CASE(changes_size__counts_hard_links_once_and_no_directories),

@@ -91,11 +91,11 @@ static void assert_entry(struct fixture *f, unsigned block, char type, const cha
     assert_string_equal(b + 157, link);
 }
 
-static void require_root(void)
-{
-    OL_REQUIRE(can_chown, "the tree has several owners and capabilities");
-    OL_REQUIRE(can_mknod, "the tree has device nodes");
-}
+#define REQUIRE_ROOT()                                                                             \
+    do {                                                                                           \
+        OL_REQUIRE(can_chown, "the tree has several owners and capabilities");                     \
+        OL_REQUIRE(can_mknod, "the tree has device nodes");                                        \
+    } while (0)
 
 static void export_changes__has_the_bytes_of_moby(void **state)
 {
@@ -103,7 +103,7 @@ static void export_changes__has_the_bytes_of_moby(void **state)
     ol_auto_error struct ol_error err = OL_ERROR_INIT;
     struct ol_tar_result result;
 
-    require_root();
+    REQUIRE_ROOT();
     export_tree_make(f->now, f->was);
     assert_ok(export_diff(f, &result, &err), &err);
     assert_string_equal(result.diff_id, MOBY_DIFF);
@@ -115,7 +115,7 @@ static void export_tree__has_the_bytes_of_moby(void **state)
     ol_auto_error struct ol_error err = OL_ERROR_INIT;
     struct ol_tar_result result;
 
-    require_root();
+    REQUIRE_ROOT();
     export_tree_make(f->now, f->was);
     assert_ok(ol_export_tree(f->now, f->out, &options, &result, &err), &err);
     assert_string_equal(result.diff_id, MOBY_TREE);
@@ -127,7 +127,7 @@ static void export_upper__has_the_bytes_of_moby(void **state)
     ol_auto_error struct ol_error err = OL_ERROR_INIT;
     struct ol_tar_result result;
 
-    require_root();
+    REQUIRE_ROOT();
     OL_REQUIRE(can_mount_overlay, "trusted.overlay.opaque needs CAP_SYS_ADMIN");
     export_upper_make(f->now);
     assert_ok(ol_export_upper(f->now, OL_OVERLAY_TRUSTED, f->out, &options, &result, &err), &err);
