@@ -522,6 +522,19 @@ static int sweep(struct ol_ovl *o, struct ol_error *err)
     return r < 0 ? ol_error_wrap(err, r, "cannot clear the overlay work directory") : 0;
 }
 
+/*
+ * Mode 0, as a mount leaves work/work. Without the privilege to read such a directory, neither
+ * counting the layer nor removing it would work any more: then it stays as it is.
+ */
+static int seal_workdir(int fd)
+{
+    if (fchmod(fd, 0) < 0)
+        return -errno;
+    if (faccessat(fd, ".", R_OK | X_OK, AT_EACCESS) == 0)
+        return 0;
+    return fchmod(fd, 0700) < 0 ? -errno : 0;
+}
+
 static int ovl_close(struct ol_rootfs *fs, struct ol_error *err)
 {
     struct ol_ovl *o = ovl_from(fs);
@@ -531,7 +544,7 @@ static int ovl_close(struct ol_rootfs *fs, struct ol_error *err)
         ol_fd_close(&o->layers[i]);
     free(o->layers);
     if (o->work_fd >= 0)
-        (void)fchmod(o->work_fd, 0); /* as a mount leaves it; the next one makes it anew anyway */
+        (void)seal_workdir(o->work_fd); /* only looks; the next session makes it anew anyway */
     ol_fd_close(&o->work_fd);
     free(o);
     return r;
@@ -576,9 +589,10 @@ int ol_rootfs_workdir_reset(int work_fd, struct ol_error *err)
     ol_auto_fd int fd = -1;
     int r = workdir_make(work_fd, &fd, err);
 
-    if (r == 0 && fchmod(fd, 0) < 0)
-        r = ol_error_sys(err, errno, "cannot set the mode of 'work/work'");
-    return r;
+    if (r < 0)
+        return r;
+    r = seal_workdir(fd);
+    return r < 0 ? ol_error_sys(err, -r, "cannot set the mode of 'work/work'") : 0;
 }
 
 static int dup_layers(struct ol_ovl *o, const struct ol_stack *dirs)

@@ -60,15 +60,43 @@ bool ol_model_lookup(const struct ol_model *model, const char *path, struct ol_m
 
 enum ol_law { OL_LAW_OVERLAY, OL_LAW_OVERLAY_CLONE_ALL, OL_LAW_OVERLAY2, OL_LAW_VFS, OL_LAW_NULL };
 
+/* The laws return 0, or -ENOMEM where they need memory.
+ *
+ * Kinds are told by position in the driver's layout, as bench/harness/home_usage.c tells them:
+ * bookkeeping is the driver's own making (layer directory, link, lower, lower-id, committed, work,
+ * work/work, merged, l/ and what is in it), the rest are inode types of root/, upper/, diff/ or
+ * dir/<id> (that directory included) and of what is cached in work/work. */
+
 /** Inodes the image layer just fed adds to the driver's home ("layer.apply", and the apply of a
  * commit). */
-void ol_law_image_layer(enum ol_law law, const struct ol_model *model, bool base,
-                        struct ol_inode_kinds *ret);
+int ol_law_image_layer(enum ol_law law, const struct ol_model *model, bool base,
+                       struct ol_inode_kinds *ret);
+
+/**
+ * The same with what becoming a parent adds to the layer below: the step "layer.apply".
+ * first_use: the layer below was no parent of a layer or container before (overlay2's `committed`).
+ */
+int ol_law_layer_apply(enum ol_law law, const struct ol_model *model, bool base, bool first_use,
+                       struct ol_inode_kinds *ret);
 
 /** "container.create" on the model's image: init layer and container layer, mounted once.
  * first_use: no container or layer was made on this image layer before (overlay2's `committed`
  * file). */
-void ol_law_container_create(enum ol_law law, const struct ol_model *model, bool first_use,
-                             struct ol_inode_kinds *ret);
+int ol_law_container_create(enum ol_law law, const struct ol_model *model, bool first_use,
+                            struct ol_inode_kinds *ret);
+
+/** "container.mount" where layers are really mounted; "container.unmount" is its negative. */
+void ol_law_container_mount(enum ol_law law, struct ol_inode_kinds *ret);
+
+/**
+ * "commit" of a container, after its changes were fed to the model as a layer: the image layer, and
+ * what mounting the init layer for a naive diff frees.
+ * @param created       what ol_law_container_create() said about the container
+ * @param init_mounted  the diff mounts the init layer: legacy overlay's naive diff, in a view that
+ *                      mounts. Its cached whiteout goes with the new work/work (spec 5.1).
+ */
+int ol_law_commit(enum ol_law law, const struct ol_model *model,
+                  const struct ol_inode_kinds *created, bool init_mounted,
+                  struct ol_inode_kinds *ret);
 
 #endif

@@ -1,0 +1,511 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The model: every header is applied twice, to the merged tree as the legacy driver applies it to a
+ * full tree, and to the layer's own tree as overlay2 applies it to a bare diff directory. Follows
+ * spec graphdriver.md 10.3 (UnpackLayer) and 10.4 (Unpack).
+ */
+#include "bench/oracle/model_internal.h"
+
+#include "common/buf.h"
+#include "common/cleanup.h"
+#include "common/fs/path.h"
+#include "common/fs/whiteout.h"
+
+#include <errno.h>
+
+enum { LINKS_MAX = 40 }; /* symlinks followed in one path, as the kernel's MAXSYMLINKS */
+
+int ol_model_new(struct ol_model **ret, struct ol_error *err)
+{
+    struct ol_model *model = calloc(1, sizeof *model);
+
+    if (model == NULL)
+        return ol_error_nomem(err);
+    if (ol_mtree_init(&model->merged) < 0 || ol_mtree_init(&model->own) < 0) {
+        ol_model_free(model);
+        return ol_error_nomem(err);
+    }
+    *ret = model;
+    return 0;
+}
+
+void ol_model_free(struct ol_model *model)
+{
+    if (model == NULL)
+        return;
+    ol_mtree_fini(&model->merged);
+    ol_mtree_fini(&model->own);
+    free(model);
+}
+
+/*
+ * A layer starts as a clone of its parent, and a clone gives every symlink, fifo and device name an
+ * inode of its own.
+ */
+static int split_specials(struct ol_mtree *tree)
+{
+    for (uint32_t node = OL_M_ROOT; node != OL_M_NONE; node = ol_mtree_next(tree, node)) {
+        const struct ol_minode *inode = ol_mtree_inode(tree, node);
+        struct ol_minode copy = *inode;
+        uint32_t made;
+        if (inode->links < 2 || inode->type == OL_M_FILE)
+            continue;
+        made = ol_mtree_inode_new(tree, &copy);
+        if (made == OL_M_NONE)
+            return -ENOMEM;
+        ol_mtree_relink(tree, node, made);
+    }
+    return 0;
+}
+
+int ol_model_begin_layer(struct ol_model *model, struct ol_error *err)
+{
+    struct ol_mtree own;
+
+    if (split_specials(&model->merged) < 0 || ol_mtree_init(&own) < 0)
+        return ol_error_nomem(err);
+    ol_mtree_fini(&model->own);
+    model->own = own;
+    model->layer++;
+    return 0;
+}
+
+static struct ol_minode inode_of(const struct ol_model *model, const struct ol_entry *entry)
+{
+    static const uint8_t types[] = {
+        [OL_ENTRY_FILE] = OL_M_FILE,       [OL_ENTRY_DIRECTORY] = OL_M_DIR,
+        [OL_ENTRY_SYMLINK] = OL_M_SYMLINK, [OL_ENTRY_HARDLINK] = OL_M_FILE,
+        [OL_ENTRY_CHAR] = OL_M_DEVICE,     [OL_ENTRY_BLOCK] = OL_M_DEVICE,
+        [OL_ENTRY_FIFO] = OL_M_FIFO,
+    };
+    return (struct ol_minode){
+        .size = entry->size,
+        .mtime = entry->mtime.tv_sec,
+        .mtime_ns = (uint32_t)entry->mtime.tv_nsec,
+        .uid = entry->uid,
+        .gid = entry->gid,
+        .layer = model->layer,
+        .mode = (uint16_t)entry->mode,
+        .type = types[entry->type],
+    };
+}
+
+/* One tree, while one entry is applied to it. */
+struct target {
+    struct ol_model *model;
+    struct ol_mtree *tree;
+    const struct ol_entry *entry;
+    unsigned links; /* symlinks followed so far */
+};
+
+static int add_node(struct target *t, uint32_t parent, const char *name, size_t len,
+                    const struct ol_minode *init, uint32_t *ret)
+{
+    uint32_t inode = ol_mtree_inode_new(t->tree, init);
+    uint32_t node = inode == OL_M_NONE ? OL_M_NONE
+                                       : ol_mtree_link(t->tree, parent, name, len, inode);
+
+    if (node == OL_M_NONE)
+        return -ENOMEM;
+    *ret = node;
+    return 0;
+}
+
+static int walk_dirs(struct target *t, uint32_t from, const char *path, size_t len, bool make,
+                     uint32_t *ret);
+
+/* The directory a symlink on the way leads to. */
+static int follow(struct target *t, uint32_t link, bool make, uint32_t *ret)
+{
+    ol_auto_free char *text = strdup(t->tree->text + ol_mtree_inode(t->tree, link)->text);
+    uint32_t from;
+
+    if (text == NULL)
+        return -ENOMEM;
+    if (++t->links > LINKS_MAX)
+        return -ELOOP;
+    from = *text == '/' ? OL_M_ROOT : t->tree->nodes[link].parent;
+    return walk_dirs(t, from, text, strlen(text), make, ret);
+}
+
+/* One component of a directory path: into a directory, through a symlink, or made where missing. */
+static int walk_one(struct target *t, uint32_t *at, const char *name, size_t len, bool make)
+{
+    const struct ol_minode implied = {.type = OL_M_DIR, .mode = 0755, .layer = t->model->layer};
+    uint32_t node;
+
+    if (len == 0 || (len == 1 && name[0] == '.'))
+        return 0;
+    if (len == 2 && name[0] == '.' && name[1] == '.') {
+        *at = *at == OL_M_ROOT ? OL_M_ROOT : t->tree->nodes[*at].parent;
+        return 0;
+    }
+    node = ol_mtree_find(t->tree, *at, name, len);
+    if (node == OL_M_NONE)
+        return make ? add_node(t, *at, name, len, &implied, at) : -ENOENT;
+    switch (ol_mtree_type(t->tree, node)) {
+    case OL_M_DIR:
+        *at = node;
+        return 0;
+    case OL_M_SYMLINK:
+        return follow(t, node, make, at);
+    default:
+        return -ENOTDIR;
+    }
+}
+
+static int walk_dirs(struct target *t, uint32_t from, const char *path, size_t len, bool make,
+                     uint32_t *ret)
+{
+    uint32_t at = from;
+    int r = 0;
+
+    for (size_t start = 0; r == 0 && start <= len;) {
+        size_t end = start;
+        while (end < len && path[end] != '/')
+            end++;
+        r = walk_one(t, &at, path + start, end - start, make);
+        start = end + 1;
+    }
+    if (r == 0)
+        *ret = at;
+    return r;
+}
+
+/* Everything in a directory that this tar did not write, itself excepted (10.3 step 5). */
+static void empty_opaque(struct target *t, uint32_t dir)
+{
+    uint32_t node = t->tree->nodes[dir].first_child;
+
+    while (node != OL_M_NONE) {
+        const struct ol_mnode *n = &t->tree->nodes[node];
+        uint32_t next = n->next;
+        bool written = n->layer == t->model->layer;
+        if (!written) {
+            ol_mtree_remove(t->tree, node);
+        } else if (ol_mtree_type(t->tree, node) == OL_M_DIR) {
+            empty_opaque(t, node);
+        }
+        node = next;
+    }
+}
+
+static int add_opaque(struct target *t, size_t dir_len)
+{
+    uint32_t dir;
+    int r = walk_dirs(t, OL_M_ROOT, t->entry->path, dir_len, true, &dir);
+
+    if (r < 0)
+        return r;
+    if (t->tree == &t->model->merged)
+        empty_opaque(t, dir);
+    else
+        ol_mtree_inode(t->tree, dir)->opaque = true;
+    return 0;
+}
+
+static int add_whiteout(struct target *t, uint32_t parent, const char *name)
+{
+    const struct ol_minode init = {.type = OL_M_WHITEOUT, .layer = t->model->layer};
+    uint32_t node = ol_mtree_find(t->tree, parent, name, strlen(name));
+
+    if (node != OL_M_NONE)
+        ol_mtree_remove(t->tree, node);
+    if (t->tree == &t->model->merged)
+        return 0;
+    return add_node(t, parent, name, strlen(name), &init, &node);
+}
+
+static bool same_metadata(const struct ol_minode *inode, const struct ol_entry *entry)
+{
+    return inode->mode == entry->mode && inode->uid == entry->uid && inode->gid == entry->gid &&
+           inode->mtime == entry->mtime.tv_sec && inode->mtime_ns == (uint32_t)entry->mtime.tv_nsec;
+}
+
+static void set_metadata(struct ol_minode *inode, const struct ol_entry *entry, uint32_t layer)
+{
+    inode->mode = (uint16_t)entry->mode;
+    inode->uid = entry->uid;
+    inode->gid = entry->gid;
+    inode->mtime = entry->mtime.tv_sec;
+    inode->mtime_ns = (uint32_t)entry->mtime.tv_nsec;
+    inode->layer = layer;
+}
+
+/*
+ * A hard link writes its metadata to the target's inode. One that another layer shares is copied
+ * first, so that the other layer stays as it was (docs/divergences.md); where nothing would change,
+ * nothing is copied. The copy stays one inode with the old one where layers share nothing.
+ */
+static int own_target(struct target *t, uint32_t node)
+{
+    struct ol_minode copy = *ol_mtree_inode(t->tree, node);
+    uint32_t made;
+
+    if (same_metadata(&copy, t->entry))
+        return 0;
+    if (copy.type == OL_M_FILE && copy.layer != t->model->layer) {
+        made = ol_mtree_inode_new(t->tree, &copy);
+        if (made == OL_M_NONE)
+            return -ENOMEM;
+        t->tree->inodes[made].group = copy.group;
+        ol_mtree_relink(t->tree, node, made);
+    }
+    set_metadata(ol_mtree_inode(t->tree, node), t->entry, t->model->layer);
+    return 0;
+}
+
+static int add_hard_link(struct target *t, uint32_t parent, const char *name, uint32_t *ret)
+{
+    const char *link = t->entry->link;
+    const char *base = ol_path_base(link);
+    uint32_t dir;
+    uint32_t node;
+    int r = walk_dirs(t, OL_M_ROOT, link, ol_path_dir_len(link), false, &dir);
+
+    if (r < 0)
+        return r;
+    node = ol_mtree_find(t->tree, dir, base, strlen(base));
+    if (node == OL_M_NONE)
+        return -ENOENT;
+    if (ol_mtree_type(t->tree, node) == OL_M_DIR)
+        return -EPERM;
+    r = own_target(t, node);
+    if (r < 0)
+        return r;
+    *ret = ol_mtree_link(t->tree, parent, name, strlen(name), t->tree->nodes[node].inode);
+    return *ret == OL_M_NONE ? -ENOMEM : 0;
+}
+
+static int add_object(struct target *t, uint32_t parent, const char *name)
+{
+    struct ol_minode init = inode_of(t->model, t->entry);
+    uint32_t node = ol_mtree_find(t->tree, parent, name, strlen(name));
+    int r = 0;
+
+    if (node != OL_M_NONE && init.type == OL_M_DIR && ol_mtree_type(t->tree, node) == OL_M_DIR) {
+        set_metadata(ol_mtree_inode(t->tree, node), t->entry, t->model->layer);
+        t->tree->nodes[node].layer = t->model->layer;
+        return 0;
+    }
+    if (node != OL_M_NONE)
+        ol_mtree_remove(t->tree, node);
+    if (t->entry->type == OL_ENTRY_HARDLINK) {
+        r = add_hard_link(t, parent, name, &node);
+    } else {
+        if (init.type == OL_M_SYMLINK)
+            r = ol_mtree_keep_text(t->tree, t->entry->link, strlen(t->entry->link), &init.text);
+        if (r == 0)
+            r = add_node(t, parent, name, strlen(name), &init, &node);
+    }
+    if (r == 0)
+        t->tree->nodes[node].layer = t->model->layer;
+    return r;
+}
+
+static int add_to(struct target *t)
+{
+    const char *path = t->entry->path;
+    const char *base = ol_path_base(path);
+    const char *hidden = NULL;
+    uint32_t parent;
+    enum ol_wh_kind kind;
+    int r;
+
+    if (*path == '\0') { /* the root's own metadata */
+        if (t->entry->type == OL_ENTRY_DIRECTORY && t->tree == &t->model->merged)
+            set_metadata(ol_mtree_inode(t->tree, OL_M_ROOT), t->entry, t->model->layer);
+        return 0;
+    }
+    kind = ol_whiteout_parse(base, &hidden);
+    if (kind == OL_WH_BAD)
+        return -EINVAL;
+    if (kind == OL_WH_OPQ)
+        return add_opaque(t, ol_path_dir_len(path));
+    r = walk_dirs(t, OL_M_ROOT, path, ol_path_dir_len(path), true, &parent);
+    if (r < 0)
+        return r;
+    return kind == OL_WH_FILE ? add_whiteout(t, parent, hidden) : add_object(t, parent, base);
+}
+
+int ol_model_add(struct ol_model *model, const struct ol_entry *entry, struct ol_error *err)
+{
+    struct target merged = {.model = model, .tree = &model->merged, .entry = entry};
+    struct target own = {.model = model, .tree = &model->own, .entry = entry};
+    int r = add_to(&merged);
+
+    if (r == 0) {
+        r = add_to(&own);
+        /* The one way the two differ: overlay2 cannot link to a file of a lower layer. Its apply
+         * says so; what the other drivers will hold is still right. */
+        if (r == -ENOENT && entry->type == OL_ENTRY_HARDLINK)
+            r = 0;
+    }
+    return r < 0 ? ol_error_sys(err, -r, "cannot model entry '%s'", entry->path) : 0;
+}
+
+static void count_merged(const struct ol_model *model, struct ol_model_counts *ret)
+{
+    const struct ol_mtree *tree = &model->merged;
+
+    for (uint32_t i = 0; i < tree->n_inodes; i++) {
+        const struct ol_minode *inode = &tree->inodes[i];
+        if (inode->links == 0)
+            continue;
+        if (inode->type == OL_M_DIR) {
+            ret->directories++;
+        } else if (inode->type == OL_M_FILE) {
+            ret->regular++;
+            ret->regular_names += inode->links;
+            ret->written += inode->layer == model->layer ? 1 : 0;
+        } else {
+            ret->specials += inode->links;
+            ret->special_inodes++;
+        }
+    }
+}
+
+static void count_own(const struct ol_mtree *tree, struct ol_model_counts *ret)
+{
+    struct ol_inode_kinds kinds;
+
+    ol_mtree_kinds(tree, &kinds);
+    ret->layer_directories = (uint64_t)kinds.directory - 1; /* without the diff directory itself */
+    ret->layer_regular = (uint64_t)kinds.regular;
+    ret->layer_specials = (uint64_t)(kinds.symlink + kinds.device + kinds.fifo);
+    ret->layer_whiteouts = (uint64_t)kinds.whiteout;
+    for (uint32_t i = 0; i < tree->n_inodes; i++)
+        ret->layer_opaques += tree->inodes[i].links > 0 && tree->inodes[i].opaque ? 1 : 0;
+}
+
+void ol_model_counts(const struct ol_model *model, struct ol_model_counts *ret)
+{
+    *ret = (struct ol_model_counts){0};
+    count_merged(model, ret);
+    count_own(&model->own, ret);
+}
+
+static struct ol_model_node node_of(const struct ol_mtree *tree, uint32_t node, const char *path)
+{
+    const struct ol_minode *inode = ol_mtree_inode(tree, node);
+    enum ol_model_type type = OL_MODEL_OTHER;
+
+    if (inode->type == OL_M_FILE)
+        type = OL_MODEL_FILE;
+    else if (inode->type == OL_M_DIR)
+        type = OL_MODEL_DIRECTORY;
+    else if (inode->type == OL_M_SYMLINK)
+        type = OL_MODEL_SYMLINK;
+    return (struct ol_model_node){
+        .path = path,
+        .type = type,
+        .size = inode->size,
+        .mode = inode->mode,
+        .links = inode->links,
+    };
+}
+
+bool ol_model_lookup(const struct ol_model *model, const char *path, struct ol_model_node *ret)
+{
+    const struct ol_mtree *tree = &model->merged;
+    uint32_t node = OL_M_ROOT;
+
+    for (const char *at = path; *at != '\0';) {
+        size_t len = strcspn(at, "/");
+        node = ol_mtree_find(tree, node, at, len);
+        if (node == OL_M_NONE)
+            return false;
+        at += len + (at[len] == '/' ? 1 : 0);
+    }
+    *ret = node_of(tree, node, path);
+    return true;
+}
+
+/* A walk in sorted pre-order: one sorted list of children for each directory on the way. */
+struct level {
+    uint32_t *children; /* owned */
+    size_t count, at;
+    size_t path_len; /* of the directory */
+};
+
+struct walk {
+    const struct ol_mtree *tree;
+    struct level *levels; /* owned */
+    size_t depth, cap;
+    struct ol_buf path;
+};
+
+static int by_name(const void *a, const void *b, void *data)
+{
+    const struct ol_mtree *tree = data;
+
+    return strcmp(ol_mtree_name(tree, *(const uint32_t *)a),
+                  ol_mtree_name(tree, *(const uint32_t *)b));
+}
+
+static int push_level(struct walk *w, uint32_t dir)
+{
+    struct level level = {.path_len = w->path.len};
+
+    if (w->depth == w->cap) {
+        size_t cap = w->cap == 0 ? 16 : w->cap * 2;
+        struct level *levels = reallocarray(w->levels, cap, sizeof *levels);
+        if (levels == NULL)
+            return -ENOMEM;
+        w->levels = levels;
+        w->cap = cap;
+    }
+    for (uint32_t i = w->tree->nodes[dir].first_child; i != OL_M_NONE; i = w->tree->nodes[i].next)
+        level.count++;
+    level.children = reallocarray(NULL, level.count + 1, sizeof *level.children);
+    if (level.children == NULL)
+        return -ENOMEM;
+    level.count = 0;
+    for (uint32_t i = w->tree->nodes[dir].first_child; i != OL_M_NONE; i = w->tree->nodes[i].next)
+        level.children[level.count++] = i;
+    if (level.count > 1)
+        qsort_r(level.children, level.count, sizeof *level.children, by_name,
+                (struct ol_mtree *)(uintptr_t)w->tree);
+    w->levels[w->depth++] = level;
+    return 0;
+}
+
+/* Visit the next child of the innermost directory, or leave it. */
+static int walk_step(struct walk *w, ol_model_fn *fn, void *data)
+{
+    struct level *level = &w->levels[w->depth - 1];
+    struct ol_model_node node;
+    uint32_t child;
+    int r;
+
+    ol_buf_truncate(&w->path, level->path_len);
+    if (level->at == level->count) {
+        free(level->children);
+        w->depth--;
+        return 0;
+    }
+    child = level->children[level->at++];
+    if ((w->path.len > 0 && ol_buf_putc(&w->path, '/') < 0) ||
+        ol_buf_puts(&w->path, ol_mtree_name(w->tree, child)) < 0)
+        return -ENOMEM;
+    node = node_of(w->tree, child, w->path.data);
+    r = fn(&node, data);
+    return r == 0 && node.type == OL_MODEL_DIRECTORY ? push_level(w, child) : r;
+}
+
+int ol_model_walk(const struct ol_model *model, ol_model_fn *fn, void *data)
+{
+    struct walk w = {.tree = &model->merged, .path = OL_BUF_INIT};
+    const struct ol_model_node root = node_of(w.tree, OL_M_ROOT, "");
+    int r = fn(&root, data);
+
+    if (r == 0)
+        r = push_level(&w, OL_M_ROOT);
+    while (r == 0 && w.depth > 0)
+        r = walk_step(&w, fn, data);
+    while (w.depth > 0)
+        free(w.levels[--w.depth].children);
+    free(w.levels);
+    ol_buf_fini(&w.path);
+    return r;
+}

@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The model's insides, for the laws and for planning. */
+#ifndef OL_BENCH_ORACLE_MODEL_INTERNAL_H
+#define OL_BENCH_ORACLE_MODEL_INTERNAL_H
+
+#include "bench/oracle/tree.h"
+#include "bench/oracle/upper.h"
+
+struct ol_model {
+    struct ol_mtree merged; /* the image so far, as a full tree */
+    struct ol_mtree own;    /* the last layer's own tar, as an overlay2 diff directory */
+    uint32_t layer;         /* number of the layer being fed, from 1; 0 before */
+};
+
+/** Fill an init layer's upper over the image (spec: graphdriver.md 11.4). @return 0 or -ENOMEM */
+int ol_model_init_layer(const struct ol_model *model, struct ol_upper *ret);
+
+/** True for what the init layer puts into every container, or has below /dev, /proc and /sys. */
+bool ol_model_is_init_path(const char *path);
+
+/** The inodes of a content copy of the merged tree, its root included (vfs). */
+int ol_model_copy_kinds(const struct ol_model *model, struct ol_inode_kinds *ret);
+
+void ol_inode_kinds_add(struct ol_inode_kinds *to, const struct ol_inode_kinds *what, int64_t sign);
+
+#endif

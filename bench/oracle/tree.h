@@ -1,0 +1,110 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A directory tree in memory: names, inodes and links, nothing else. Nodes and inodes live in two
+ * arrays and know each other by index, so that a tree of 200,000 names takes some 20 MB.
+ */
+#ifndef OL_BENCH_ORACLE_TREE_H
+#define OL_BENCH_ORACLE_TREE_H
+
+#include "bench/oracle/oracle.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+enum ol_mtype {
+    OL_M_FILE,
+    OL_M_DIR,
+    OL_M_SYMLINK,
+    OL_M_DEVICE,
+    OL_M_FIFO,
+    OL_M_WHITEOUT, /* only in trees that stand for an overlay's upper directory */
+};
+
+enum { OL_M_NONE = UINT32_MAX, OL_M_ROOT = 0 };
+
+struct ol_mnode {
+    uint32_t parent, first_child, next, prev; /* node indices; siblings in no order */
+    uint32_t hash_next;
+    uint32_t name;  /* offset in the text */
+    uint32_t inode; /* OL_M_NONE: a free node */
+    uint32_t layer; /* the layer whose tar had a header for this name; 0: none had */
+};
+
+struct ol_minode {
+    uint64_t size;
+    int64_t mtime;
+    uint32_t mtime_ns;
+    uint32_t uid, gid;
+    uint32_t links; /* names; 0: a free inode */
+    uint32_t layer; /* the layer that made or wrote it */
+    uint32_t group; /* inodes of one group are one inode where nothing is shared (vfs) */
+    uint32_t text;  /* symlink: offset of its target in the text */
+    uint16_t mode;
+    uint8_t type; /* enum ol_mtype */
+    bool opaque;
+};
+
+struct ol_mtree {
+    struct ol_mnode *nodes;
+    struct ol_minode *inodes;
+    uint32_t n_nodes, cap_nodes, free_node;    /* free_node chains through next */
+    uint32_t n_inodes, cap_inodes, free_inode; /* free_inode chains through group */
+    uint32_t *buckets;
+    uint32_t n_buckets, used; /* a power of two; used: live nodes */
+    char *text;               /* names and symlink targets, each with its NUL */
+    size_t text_len, text_cap;
+};
+
+/** A tree of a root directory alone. @return 0 or -ENOMEM */
+int ol_mtree_init(struct ol_mtree *tree);
+/** Accepts a zeroed tree. */
+void ol_mtree_fini(struct ol_mtree *tree);
+
+static inline const char *ol_mtree_name(const struct ol_mtree *tree, uint32_t node)
+{
+    return tree->text + tree->nodes[node].name;
+}
+
+static inline struct ol_minode *ol_mtree_inode(const struct ol_mtree *tree, uint32_t node)
+{
+    return &tree->inodes[tree->nodes[node].inode];
+}
+
+static inline enum ol_mtype ol_mtree_type(const struct ol_mtree *tree, uint32_t node)
+{
+    return (enum ol_mtype)ol_mtree_inode(tree, node)->type;
+}
+
+/** A new inode without a name yet; its group is itself. @return index, or OL_M_NONE: no memory */
+uint32_t ol_mtree_inode_new(struct ol_mtree *tree, const struct ol_minode *init);
+/** Keep a text (a symlink's target). @return 0 or -ENOMEM */
+int ol_mtree_keep_text(struct ol_mtree *tree, const char *text, size_t len, uint32_t *ret);
+
+/** The child called name (len bytes), or OL_M_NONE. */
+uint32_t ol_mtree_find(const struct ol_mtree *tree, uint32_t parent, const char *name, size_t len);
+/** Give the inode one more name; the name must be free. @return node, or OL_M_NONE: no memory */
+uint32_t ol_mtree_link(struct ol_mtree *tree, uint32_t parent, const char *name, size_t len,
+                       uint32_t inode);
+/** Take the name away, with everything below it. */
+void ol_mtree_remove(struct ol_mtree *tree, uint32_t node);
+/** Let node be a name of another inode. */
+void ol_mtree_relink(struct ol_mtree *tree, uint32_t node, uint32_t inode);
+
+/** The next node of a walk in no particular order, starting from OL_M_ROOT; OL_M_NONE at the end.
+ */
+uint32_t ol_mtree_next(const struct ol_mtree *tree, uint32_t node);
+
+/**
+ * Copy all names below the root as a content copy does: links between regular files are kept, every
+ * other name gets an inode of its own. ret is initialised by the call. @return 0 or -ENOMEM
+ */
+int ol_mtree_copy(const struct ol_mtree *tree, struct ol_mtree *ret);
+
+/** Live inodes by kind, the root included; nothing is bookkeeping. */
+void ol_mtree_kinds(const struct ol_mtree *tree, struct ol_inode_kinds *ret);
+
+/** Add sign times the inode's kind. */
+void ol_mtype_count(struct ol_inode_kinds *kinds, enum ol_mtype type, int64_t sign);
+
+#endif

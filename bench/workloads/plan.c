@@ -1,0 +1,516 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Planning one commit's changes: which files, by a seed, from the model's merged tree; what that
+ * leaves in the container's upper under each law; and the layer a commit of it is.
+ *
+ * Only regular files with a single name are chosen: a change through one of several names reaches
+ * the others in a plain copy but not through an overlay, and the drivers would not build the same
+ * image. What the init layer overrides in every container is left alone.
+ */
+#include "bench/workloads/workload.h"
+
+#include "bench/oracle/model_internal.h"
+#include "bench/workloads/random.h"
+#include "common/cleanup.h"
+#include "common/fs/path.h"
+#include "common/io.h"
+#include "common/limits.h"
+
+#include <errno.h>
+
+struct ol_plan {
+    struct ol_op *ops; /* owned */
+    size_t count;
+    struct ol_inode_kinds overlay, overlay2, plain; /* what carrying it out adds */
+};
+
+void ol_plan_free(struct ol_plan *plan)
+{
+    if (plan == NULL)
+        return;
+    for (size_t i = 0; i < plan->count; i++) {
+        free(plan->ops[i].path);
+        free(plan->ops[i].target);
+    }
+    free(plan->ops);
+    free(plan);
+}
+
+size_t ol_plan_count(const struct ol_plan *plan)
+{
+    return plan->count;
+}
+
+const struct ol_op *ol_plan_op(const struct ol_plan *plan, size_t index)
+{
+    return &plan->ops[index];
+}
+
+/* ---- candidates ---- */
+
+/* Paths of the merged tree that may be chosen, in sorted order; filled by two walks, so that only
+ * the chosen ones are kept in memory. */
+struct picks {
+    uint64_t bytes;           /* size of what the plan writes */
+    uint64_t n_files, n_dirs; /* how many there are */
+    uint64_t *files, *dirs;   /* owned: ranks wanted, ascending */
+    size_t want_files, want_dirs;
+    struct pick {
+        char *path; /* owned */
+        uint64_t size;
+        unsigned mode;
+    } * file, *dir; /* owned: what has those ranks */
+    size_t at_file, at_dir;
+    uint64_t seen_files, seen_dirs;
+};
+
+static void picks_fini(struct picks *p)
+{
+    for (size_t i = 0; p->file != NULL && i < p->want_files; i++)
+        free(p->file[i].path);
+    for (size_t i = 0; p->dir != NULL && i < p->want_dirs; i++)
+        free(p->dir[i].path);
+    free(p->files);
+    free(p->dirs);
+    free(p->file);
+    free(p->dir);
+}
+
+/*
+ * A file that already has the size of a change may be an earlier commit's: overwritten within the
+ * same second it would look unchanged to moby's comparison (size, and seconds of mtime), which moby
+ * avoids by sleeping after each diff.
+ */
+static bool is_file(const struct picks *p, const struct ol_model_node *node)
+{
+    return node->type == OL_MODEL_FILE && node->links == 1 && node->size != p->bytes &&
+           !ol_model_is_init_path(node->path);
+}
+
+static bool is_dir(const struct ol_model_node *node)
+{
+    return node->type == OL_MODEL_DIRECTORY && !ol_model_is_init_path(node->path);
+}
+
+static int count_candidates(const struct ol_model_node *node, void *data)
+{
+    struct picks *p = data;
+
+    p->n_files += is_file(p, node) ? 1 : 0;
+    p->n_dirs += is_dir(node) ? 1 : 0;
+    return 0;
+}
+
+static int take(const struct ol_model_node *node, struct pick *ret)
+{
+    *ret = (struct pick){strdup(node->path), node->size, node->mode};
+    return ret->path != NULL ? 0 : -ENOMEM;
+}
+
+static int keep_chosen(const struct ol_model_node *node, void *data)
+{
+    struct picks *p = data;
+    int r = 0;
+
+    if (is_file(p, node)) {
+        if (p->at_file < p->want_files && p->files[p->at_file] == p->seen_files)
+            r = take(node, &p->file[p->at_file++]);
+        p->seen_files++;
+    } else if (is_dir(node)) { /* a directory may be wanted more than once */
+        while (r == 0 && p->at_dir < p->want_dirs && p->dirs[p->at_dir] == p->seen_dirs)
+            r = take(node, &p->dir[p->at_dir++]);
+        p->seen_dirs++;
+    }
+    return r;
+}
+
+static int by_rank(const void *a, const void *b)
+{
+    uint64_t x = *(const uint64_t *)a;
+    uint64_t y = *(const uint64_t *)b;
+
+    return (x > y) - (x < y);
+}
+
+/*
+ * want different ranks below n, ascending (Floyd: exactly want draws, however close want is to n).
+ */
+static int draw_distinct(struct ol_random *random, uint64_t n, size_t want, uint64_t **ret)
+{
+    ol_auto_free uint64_t *ranks = calloc(want + 1, sizeof *ranks);
+    ol_auto_free unsigned char *chosen = calloc(n / 8 + 1, 1);
+
+    if (ranks == NULL || chosen == NULL)
+        return -ENOMEM;
+    for (size_t i = 0; i < want; i++) {
+        uint64_t top = n - want + i;
+        uint64_t rank = ol_random_below(random, top + 1);
+        if ((chosen[rank / 8] >> (rank % 8) & 1) != 0)
+            rank = top;
+        chosen[rank / 8] |= (unsigned char)(1u << (rank % 8));
+        ranks[i] = rank;
+    }
+    qsort(ranks, want, sizeof *ranks, by_rank);
+    *ret = ol_ptr_steal(ranks);
+    return 0;
+}
+
+static int draw_any(struct ol_random *random, uint64_t n, size_t want, uint64_t **ret)
+{
+    uint64_t *ranks = calloc(want + 1, sizeof *ranks);
+
+    if (ranks == NULL)
+        return -ENOMEM;
+    for (size_t i = 0; i < want; i++)
+        ranks[i] = ol_random_below(random, n);
+    qsort(ranks, want, sizeof *ranks, by_rank);
+    *ret = ranks;
+    return 0;
+}
+
+/* Sorted ranks would give the first ones to one kind of operation: mix them up. */
+static void shuffle(struct ol_random *random, struct pick *items, size_t count)
+{
+    for (size_t i = count; i > 1; i--) {
+        size_t j = (size_t)ol_random_below(random, i);
+        struct pick swap = items[i - 1];
+        items[i - 1] = items[j];
+        items[j] = swap;
+    }
+}
+
+static int choose(const struct ol_model *model, struct ol_random *random, struct picks *p,
+                  struct ol_error *err)
+{
+    int r = ol_model_walk(model, count_candidates, p); /* the root is always a directory */
+
+    if (r == 0 && p->n_files < p->want_files)
+        return ol_error_set(
+            err, -ENOENT,
+            "the image has %ju regular files with one name and of another size than "
+            "the change to modify, delete, rename or chmod, %zu are needed",
+            (uintmax_t)p->n_files, p->want_files);
+    p->file = calloc(p->want_files + 1, sizeof *p->file);
+    p->dir = calloc(p->want_dirs + 1, sizeof *p->dir);
+    if (p->file == NULL || p->dir == NULL)
+        r = -ENOMEM;
+    if (r == 0)
+        r = draw_distinct(random, p->n_files, p->want_files, &p->files);
+    if (r == 0)
+        r = draw_any(random, p->n_dirs, p->want_dirs, &p->dirs);
+    if (r == 0)
+        r = ol_model_walk(model, keep_chosen, p);
+    if (r < 0)
+        return ol_error_sys(err, -r, "cannot choose files to change");
+    shuffle(random, p->file, p->want_files);
+    shuffle(random, p->dir, p->want_dirs);
+    return 0;
+}
+
+/* ---- operations ---- */
+
+struct planner {
+    struct ol_model *model;
+    struct ol_plan *plan;
+    struct picks picks;
+    struct ol_random random;
+    uint64_t bytes;
+    uint64_t seed;
+    size_t next_file, next_dir;
+};
+
+/* A name that is free: the seed tells commits apart, the counter the operations of one. */
+static int new_path(struct planner *p, const char *what, char **ret)
+{
+    const char *dir = p->picks.dir[p->next_dir++].path;
+
+    for (unsigned tries = 0;; tries++) {
+        struct ol_model_node node;
+        ol_auto_free char *path = NULL;
+        if (asprintf(&path, "%s%s%s-%08x-%zu%s%.0u", dir, *dir != '\0' ? "/" : "", what,
+                     (unsigned)(p->seed ^ (p->seed >> 32)), p->plan->count, tries > 0 ? "-" : "",
+                     tries) < 0)
+            return -ENOMEM;
+        if (!ol_model_lookup(p->model, path, &node)) {
+            *ret = ol_ptr_steal(path);
+            return 0;
+        }
+    }
+}
+
+static int plan_one(struct planner *p, enum ol_op_kind kind)
+{
+    static const char *const names[] = {
+        [OL_OP_ADD] = "added", [OL_OP_RENAME] = "renamed", [OL_OP_MKDIR] = "made"};
+    struct ol_op *op = &p->plan->ops[p->plan->count];
+    struct pick *file = NULL;
+    int r = 0;
+
+    *op = (struct ol_op){.kind = kind};
+    if (kind != OL_OP_ADD && kind != OL_OP_MKDIR) {
+        file = &p->picks.file[p->next_file++];
+        op->path = ol_ptr_steal(file->path);
+        op->size = file->size;
+        op->mode = file->mode;
+    }
+    if (kind == OL_OP_ADD || kind == OL_OP_MKDIR)
+        r = new_path(p, names[kind], &op->path);
+    else if (kind == OL_OP_RENAME)
+        r = new_path(p, names[kind], &op->target);
+    if (kind == OL_OP_ADD || kind == OL_OP_MKDIR)
+        op->mode = kind == OL_OP_ADD ? 0644 : 0755;
+    if (kind == OL_OP_CHMOD)
+        op->mode = file->mode ^ 0020; /* group-write: harmless, and surely another mode */
+    if (kind == OL_OP_ADD || kind == OL_OP_MODIFY) {
+        op->size = p->bytes;
+        op->content_seed = ol_random_next(&p->random);
+    }
+    p->plan->count++; /* from here on the plan frees what op holds */
+    return r;
+}
+
+static int plan_kind(struct planner *p, enum ol_op_kind kind, unsigned count)
+{
+    int r = 0;
+
+    for (unsigned i = 0; r == 0 && i < count; i++)
+        r = plan_one(p, kind);
+    return r;
+}
+
+static int plan_all(struct planner *p, const struct ol_change_mix *mix, struct ol_error *err)
+{
+    int r = plan_kind(p, OL_OP_ADD, mix->add);
+
+    if (r == 0)
+        r = plan_kind(p, OL_OP_MODIFY, mix->modify);
+    if (r == 0)
+        r = plan_kind(p, OL_OP_DELETE, mix->remove);
+    if (r == 0)
+        r = plan_kind(p, OL_OP_RENAME, mix->rename);
+    if (r == 0)
+        r = plan_kind(p, OL_OP_CHMOD, mix->chmod);
+    if (r == 0)
+        r = plan_kind(p, OL_OP_MKDIR, mix->mkdir);
+    return r < 0 ? ol_error_sys(err, -r, "cannot plan the changes") : 0;
+}
+
+/* ---- what it leaves behind ---- */
+
+static int apply_to_upper(const struct ol_plan *plan, struct ol_upper *upper)
+{
+    int r = 0;
+
+    for (size_t i = 0; r == 0 && i < plan->count; i++) {
+        const struct ol_op *op = &plan->ops[i];
+        switch (op->kind) {
+        case OL_OP_ADD:
+            r = ol_upper_make(upper, op->path, OL_M_FILE);
+            break;
+        case OL_OP_MKDIR:
+            r = ol_upper_make(upper, op->path, OL_M_DIR);
+            break;
+        case OL_OP_DELETE:
+            r = ol_upper_unlink(upper, op->path);
+            break;
+        case OL_OP_RENAME:
+            r = ol_upper_rename(upper, op->path, op->target);
+            break;
+        case OL_OP_MODIFY:
+        case OL_OP_CHMOD:
+            r = ol_upper_touch(upper, op->path);
+            break;
+        }
+    }
+    return r;
+}
+
+/* Carry the plan out in an upper that is given away. @param ret_plain may be NULL */
+static int predict_in(const struct ol_plan *plan, struct ol_upper *upper,
+                      struct ol_inode_kinds *ret, struct ol_inode_kinds *ret_plain)
+{
+    struct ol_inode_kinds before;
+    int r;
+
+    ol_upper_kinds(upper, &before);
+    r = apply_to_upper(plan, upper);
+    ol_upper_kinds(upper, ret);
+    ol_inode_kinds_add(ret, &before, -1);
+    if (ret_plain != NULL)
+        *ret_plain = upper->plain;
+    ol_upper_fini(upper);
+    return r;
+}
+
+static int predict(struct ol_plan *plan, const struct ol_model *model)
+{
+    struct ol_upper init;
+    struct ol_upper upper;
+    int r = ol_model_init_layer(model, &init);
+
+    if (r < 0)
+        return r;
+    r = ol_upper_init_copy(&upper, &init, &model->merged);
+    if (r == 0)
+        r = predict_in(plan, &upper, &plan->overlay, &plan->plain);
+    if (r == 0)
+        r = ol_upper_init(&upper, &init.tree, &model->merged);
+    if (r == 0)
+        r = predict_in(plan, &upper, &plan->overlay2, NULL);
+    ol_upper_fini(&init);
+    return r;
+}
+
+void ol_plan_predict(const struct ol_plan *plan, enum ol_law law, struct ol_inode_kinds *ret)
+{
+    switch (law) {
+    case OL_LAW_OVERLAY:
+    case OL_LAW_OVERLAY_CLONE_ALL:
+        *ret = plan->overlay;
+        return;
+    case OL_LAW_OVERLAY2:
+        *ret = plan->overlay2;
+        return;
+    case OL_LAW_VFS:
+        *ret = plan->plain;
+        return;
+    case OL_LAW_NULL:
+        break;
+    }
+    *ret = (struct ol_inode_kinds){0};
+}
+
+/* ---- the layer a commit of it is ---- */
+
+static int feed_whiteout(struct ol_model *model, const char *path, struct ol_error *err)
+{
+    ol_auto_free char *name = NULL;
+    size_t dir_len = ol_path_dir_len(path);
+    struct ol_entry entry = {.type = OL_ENTRY_FILE};
+
+    if (asprintf(&name, "%.*s%s.wh.%s", (int)dir_len, path, dir_len > 0 ? "/" : "",
+                 ol_path_base(path)) < 0)
+        return ol_error_nomem(err);
+    entry.path = name;
+    return ol_model_add(model, &entry, err);
+}
+
+static int feed_op(struct ol_model *model, const struct ol_op *op, struct ol_error *err)
+{
+    struct ol_entry entry = {
+        .path = op->kind == OL_OP_RENAME ? op->target : op->path,
+        .type = op->kind == OL_OP_MKDIR ? OL_ENTRY_DIRECTORY : OL_ENTRY_FILE,
+        .mode = op->mode,
+        .size = op->kind == OL_OP_MKDIR ? 0 : op->size,
+    };
+    int r = 0;
+
+    if (op->kind == OL_OP_DELETE || op->kind == OL_OP_RENAME)
+        r = feed_whiteout(model, op->path, err);
+    if (r == 0 && op->kind != OL_OP_DELETE)
+        r = ol_model_add(model, &entry, err);
+    return r;
+}
+
+static int feed(struct ol_model *model, const struct ol_plan *plan, struct ol_error *err)
+{
+    int r = ol_model_begin_layer(model, err);
+
+    for (size_t i = 0; r == 0 && i < plan->count; i++)
+        r = feed_op(model, &plan->ops[i], err);
+    return r;
+}
+
+static int make_plan(struct planner *p, const struct ol_change_mix *mix, struct ol_error *err)
+{
+    int r = choose(p->model, &p->random, &p->picks, err);
+
+    if (r == 0)
+        r = plan_all(p, mix, err);
+    if (r < 0)
+        return r;
+    r = predict(p->plan, p->model);
+    if (r < 0)
+        return ol_error_sys(err, -r, "cannot predict what the changes leave behind");
+    return feed(p->model, p->plan, err);
+}
+
+int ol_plan_make(struct ol_model *model, const struct ol_change_mix *mix, uint64_t change_bytes,
+                 uint64_t seed, struct ol_plan **ret, struct ol_error *err)
+{
+    const size_t total = (size_t)mix->add + mix->modify + mix->remove + mix->rename + mix->chmod +
+                         mix->mkdir;
+    struct planner p = {.model = model, .bytes = change_bytes, .seed = seed};
+    int r;
+
+    p.picks.bytes = change_bytes;
+    p.picks.want_files = (size_t)mix->modify + mix->remove + mix->rename + mix->chmod;
+    p.picks.want_dirs = (size_t)mix->add + mix->rename + mix->mkdir;
+    ol_random_seed(&p.random, seed);
+    p.plan = calloc(1, sizeof *p.plan);
+    if (p.plan != NULL)
+        p.plan->ops = calloc(total + 1, sizeof *p.plan->ops);
+    r = p.plan == NULL || p.plan->ops == NULL ? ol_error_nomem(err) : make_plan(&p, mix, err);
+    picks_fini(&p.picks);
+    if (r < 0) {
+        ol_plan_free(p.plan);
+        return r;
+    }
+    *ret = p.plan;
+    return 0;
+}
+
+/* ---- carrying it out ---- */
+
+/* The content in blocks; the first one creates or overwrites. */
+static int write_content(struct ol_rootfs *fs, const struct ol_op *op, struct ol_error *err)
+{
+    const size_t room = op->size < OL_IO_BLOCK ? (size_t)op->size : (size_t)OL_IO_BLOCK;
+    ol_auto_free char *block = malloc(room + 1);
+    struct ol_random random;
+    uint64_t done = 0;
+    int r = 0;
+
+    if (block == NULL)
+        return ol_error_nomem(err);
+    ol_random_seed(&random, op->content_seed);
+    do {
+        size_t len = op->size - done < room ? (size_t)(op->size - done) : room;
+        ol_random_fill(&random, block, len);
+        if (done > 0)
+            r = ol_rootfs_append(fs, op->path, block, len, err);
+        else if (op->kind == OL_OP_ADD)
+            r = ol_rootfs_create(fs, op->path, op->mode, block, len, err);
+        else
+            r = ol_rootfs_write(fs, op->path, block, len, err);
+        done += len;
+    } while (r == 0 && done < op->size);
+    return r;
+}
+
+static int run_op(const struct ol_op *op, struct ol_rootfs *fs, struct ol_error *err)
+{
+    switch (op->kind) {
+    case OL_OP_ADD:
+    case OL_OP_MODIFY:
+        return write_content(fs, op, err);
+    case OL_OP_DELETE:
+        return ol_rootfs_unlink(fs, op->path, err);
+    case OL_OP_RENAME:
+        return ol_rootfs_rename(fs, op->path, op->target, err);
+    case OL_OP_CHMOD:
+        return ol_rootfs_chmod(fs, op->path, op->mode, err);
+    case OL_OP_MKDIR:
+        return ol_rootfs_mkdir(fs, op->path, op->mode, err);
+    }
+    return ol_error_set(err, -EINVAL, "no such operation");
+}
+
+int ol_plan_run(const struct ol_plan *plan, struct ol_rootfs *fs, struct ol_error *err)
+{
+    int r = 0;
+
+    for (size_t i = 0; r == 0 && i < plan->count; i++)
+        r = run_op(&plan->ops[i], fs, err);
+    return r;
+}
