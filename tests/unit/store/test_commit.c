@@ -12,19 +12,28 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-/* Every driver that keeps data, in a view that works here. */
+/* Every driver that keeps data, with and without mounts. Each case runs on each of them. */
 struct engine {
     const char *spec;
     enum ol_view view;
-    bool mounts;
 };
 static const struct engine engines[] = {
-    {"vfs", OL_VIEW_DIRECT, false},
-    {"overlay", OL_VIEW_DIRECT, false},
-    {"overlay2", OL_VIEW_DIRECT, false},
-    {"overlay", OL_VIEW_KERNEL, true},
-    {"overlay:diff=upper,clone=all", OL_VIEW_KERNEL, true},
-    {"overlay2", OL_VIEW_KERNEL, true},
+    {"vfs", OL_VIEW_DIRECT},      {"overlay", OL_VIEW_DIRECT},
+    {"overlay2", OL_VIEW_DIRECT}, {"overlay", OL_VIEW_KERNEL},
+    {"overlay2", OL_VIEW_KERNEL}, {"overlay:diff=upper,clone=all", OL_VIEW_KERNEL},
+};
+
+struct test_case {
+    const char *name;
+    void (*run)(struct store_fixture *f, const struct engine *engine);
+};
+
+/* One case on one engine. */
+struct bound {
+    const struct test_case *test;
+    const struct engine *engine;
+    char *name; /* owned */
+    struct store_fixture fixture;
 };
 
 /* An image with a symlinked /etc/mtab, a real /dev/console and no /proc. */
@@ -89,26 +98,8 @@ static void assert_layer_has(struct store_fixture *f, const char *id, const char
     assert_ok(ol_rootfs_close(fs, NULL), NULL);
 }
 
-static void for_each_engine(void (*fn)(struct store_fixture *f, const struct engine *engine))
-{
-    for (size_t i = 0; i < OL_ARRAY_LEN(engines); i++) {
-        struct store_fixture f;
-        if (engines[i].mounts && !can_mount_overlay()) {
-            print_message("not run for %s: mounting overlayfs needs CAP_SYS_ADMIN\n",
-                          engines[i].spec);
-            continue;
-        }
-        if (strcmp(engines[i].spec, "vfs") != 0 && !can_mknod()) {
-            print_message("not run for %s: whiteouts need device nodes\n", engines[i].spec);
-            continue;
-        }
-        fixture_open(&f, engines[i].spec, engines[i].view);
-        fn(&f, &engines[i]);
-        fixture_close(&f);
-    }
-}
-
-static void check_initlayer(struct store_fixture *f, const struct engine *engine)
+static void initlayer__prepares_what_a_runtime_mounts_on(struct store_fixture *f,
+                                                         const struct engine *engine)
 {
     const struct ol_store_layer image = add_image(f);
     const struct ol_store_container c = add_container(f, image.chain_id);
@@ -133,14 +124,9 @@ static void check_initlayer(struct store_fixture *f, const struct engine *engine
     assert_layer_has(f, image.cache_id, "etc/hosts", "image hosts\n");
 }
 
-static void initlayer__prepares_what_a_runtime_mounts_on(void **state)
-{
-    (void)state;
-    for_each_engine(check_initlayer);
-}
-
 /* CVE-2026-41579: a symlinked /dev is replaced by a directory, what it points at is not touched. */
-static void check_symlinked_dev(struct store_fixture *f, const struct engine *engine)
+static void initlayer__replaces_symlinked_directories(struct store_fixture *f,
+                                                      const struct engine *engine)
 {
     ol_auto_error struct ol_error err = OL_ERROR_INIT;
     struct tarball tar = TARBALL_INIT;
@@ -168,13 +154,7 @@ static void check_symlinked_dev(struct store_fixture *f, const struct engine *en
     assert_absent(f->dir.fd, "outside/hosts");
 }
 
-static void initlayer__replaces_symlinked_directories(void **state)
-{
-    (void)state;
-    for_each_engine(check_symlinked_dev);
-}
-
-static void check_container(struct store_fixture *f, const struct engine *engine)
+static void container__comes_stays_and_goes(struct store_fixture *f, const struct engine *engine)
 {
     ol_auto_error struct ol_error err = OL_ERROR_INIT;
     const struct ol_store_layer image = add_image(f);
@@ -194,13 +174,8 @@ static void check_container(struct store_fixture *f, const struct engine *engine
     fixture_assert_holds(f, 0, 0);
 }
 
-static void container__comes_stays_and_goes(void **state)
-{
-    (void)state;
-    for_each_engine(check_container);
-}
-
-static void check_commit(struct store_fixture *f, const struct engine *engine)
+static void commit__adds_the_containers_changes(struct store_fixture *f,
+                                                const struct engine *engine)
 {
     ol_auto_error struct ol_error err = OL_ERROR_INIT;
     const struct ol_store_layer image = add_image(f);
@@ -226,13 +201,7 @@ static void check_commit(struct store_fixture *f, const struct engine *engine)
     fixture_assert_holds(f, 2, 1);
 }
 
-static void commit__adds_the_containers_changes(void **state)
-{
-    (void)state;
-    for_each_engine(check_commit);
-}
-
-static void check_empty(struct store_fixture *f, const struct engine *engine)
+static void commit__of_nothing_adds_no_layer(struct store_fixture *f, const struct engine *engine)
 {
     ol_auto_error struct ol_error err = OL_ERROR_INIT;
     const struct ol_store_layer image = add_image(f);
@@ -247,15 +216,10 @@ static void check_empty(struct store_fixture *f, const struct engine *engine)
     fixture_assert_holds(f, 1, 1);
 }
 
-static void commit__of_nothing_adds_no_layer(void **state)
-{
-    (void)state;
-    for_each_engine(check_empty);
-}
-
 /* The driver's calls fail one after the other; whatever failed, nothing is left of the commit, no
  * descriptor, no thread, and the next commit works. */
-static void check_faults(struct store_fixture *f, const struct engine *engine)
+static void commit__failed_driver_call_leaves_nothing(struct store_fixture *f,
+                                                      const struct engine *engine)
 {
     const struct ol_store_layer image = add_image(f);
     const struct ol_store_container c = add_container(f, image.chain_id);
@@ -289,13 +253,8 @@ static void check_faults(struct store_fixture *f, const struct engine *engine)
     assert_true(n > 3);
 }
 
-static void commit__failed_driver_call_leaves_nothing(void **state)
-{
-    (void)state;
-    for_each_engine(check_faults);
-}
-
-static void check_create_faults(struct store_fixture *f, const struct engine *engine)
+static void container__failed_driver_call_leaves_nothing(struct store_fixture *f,
+                                                         const struct engine *engine)
 {
     const struct ol_store_layer image = add_image(f);
     const size_t fds = count_fds();
@@ -324,14 +283,9 @@ static void check_create_faults(struct store_fixture *f, const struct engine *en
     assert_false(delivered);
 }
 
-static void container__failed_driver_call_leaves_nothing(void **state)
-{
-    (void)state;
-    for_each_engine(check_create_faults);
-}
-
 /* Every call of the helpers that changes the world fails once, in either thread. */
-static void check_helper_faults(struct store_fixture *f, const struct engine *engine)
+static void commit__failed_helper_leaves_nothing(struct store_fixture *f,
+                                                 const struct engine *engine)
 {
     const struct ol_store_layer image = add_image(f);
     const struct ol_store_container c = add_container(f, image.chain_id);
@@ -360,15 +314,10 @@ static void check_helper_faults(struct store_fixture *f, const struct engine *en
     fixture_assert_holds(f, 1, 1);
 }
 
-static void commit__failed_helper_leaves_nothing(void **state)
-{
-    (void)state;
-    for_each_engine(check_helper_faults);
-}
-
 /* More than a pipe holds is still to be written when ApplyDiff fails: the writer must see that its
  * reader is gone, as EPIPE and not as a signal (the default action of SIGPIPE is in force). */
-static void check_reader_gone(struct store_fixture *f, const struct engine *engine)
+static void commit__survives_a_reader_that_ends_early(struct store_fixture *f,
+                                                      const struct engine *engine)
 {
     ol_auto_error struct ol_error err = OL_ERROR_INIT;
     const struct ol_store_layer image = add_image(f);
@@ -393,12 +342,6 @@ static void check_reader_gone(struct store_fixture *f, const struct engine *engi
     }
     assert_true(failed);
     ol_driver_fault_arm(f->drv, 0);
-}
-
-static void commit__survives_a_reader_that_ends_early(void **state)
-{
-    (void)state;
-    for_each_engine(check_reader_gone);
 }
 
 static void commit__refuses_an_unknown_container(void **state)
@@ -431,21 +374,68 @@ static void commit__works_on_a_driver_that_keeps_nothing(void **state)
     fixture_close(&f);
 }
 
+static const struct test_case cases[] = {
+    {"initlayer__prepares_what_a_runtime_mounts_on", initlayer__prepares_what_a_runtime_mounts_on},
+    {"initlayer__replaces_symlinked_directories", initlayer__replaces_symlinked_directories},
+    {"container__comes_stays_and_goes", container__comes_stays_and_goes},
+    {"commit__adds_the_containers_changes", commit__adds_the_containers_changes},
+    {"commit__of_nothing_adds_no_layer", commit__of_nothing_adds_no_layer},
+    {"commit__failed_driver_call_leaves_nothing", commit__failed_driver_call_leaves_nothing},
+    {"container__failed_driver_call_leaves_nothing", container__failed_driver_call_leaves_nothing},
+    {"commit__failed_helper_leaves_nothing", commit__failed_helper_leaves_nothing},
+    {"commit__survives_a_reader_that_ends_early", commit__survives_a_reader_that_ends_early},
+};
+
+enum { BOUND = OL_ARRAY_LEN(cases) * OL_ARRAY_LEN(engines) };
+
+static int setup(void **state)
+{
+    struct bound *b = *state;
+
+    memset(&b->fixture, 0, sizeof b->fixture);
+    b->fixture.dir.fd = -1;
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    struct bound *b = *state;
+
+    if (b->fixture.dir.path != NULL)
+        fixture_close(&b->fixture);
+    return 0;
+}
+
+static void run(void **state)
+{
+    struct bound *b = *state;
+
+    if (b->engine->view == OL_VIEW_KERNEL && !can_mount_overlay())
+        ol_require_failed("can_mount_overlay", b->name, "mounting overlayfs needs CAP_SYS_ADMIN");
+    fixture_open(&b->fixture, b->engine->spec, b->engine->view);
+    b->test->run(&b->fixture, b->engine);
+}
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(initlayer__prepares_what_a_runtime_mounts_on),
-        cmocka_unit_test(initlayer__replaces_symlinked_directories),
-        cmocka_unit_test(container__comes_stays_and_goes),
-        cmocka_unit_test(container__failed_driver_call_leaves_nothing),
-        cmocka_unit_test(commit__adds_the_containers_changes),
-        cmocka_unit_test(commit__of_nothing_adds_no_layer),
-        cmocka_unit_test(commit__failed_driver_call_leaves_nothing),
-        cmocka_unit_test(commit__failed_helper_leaves_nothing),
-        cmocka_unit_test(commit__survives_a_reader_that_ends_early),
+    static struct bound bound[BOUND];
+    struct CMUnitTest tests[BOUND + 2] = {
         cmocka_unit_test(commit__refuses_an_unknown_container),
         cmocka_unit_test(commit__works_on_a_driver_that_keeps_nothing),
     };
+    int failed;
 
-    return cmocka_run_group_tests_name("commit", tests, NULL, NULL);
+    for (size_t i = 0; i < BOUND; i++) {
+        struct bound *b = &bound[i];
+        b->test = &cases[i / OL_ARRAY_LEN(engines)];
+        b->engine = &engines[i % OL_ARRAY_LEN(engines)];
+        if (asprintf(&b->name, "%s [%s, %s]", b->test->name, b->engine->spec,
+                     ol_view_name(b->engine->view)) < 0)
+            return 1;
+        tests[i + 2] = (struct CMUnitTest){b->name, run, setup, teardown, b};
+    }
+    failed = cmocka_run_group_tests_name("commit", tests, NULL, NULL);
+    for (size_t i = 0; i < BOUND; i++)
+        free(bound[i].name);
+    return failed;
 }
