@@ -190,17 +190,16 @@ static int fail(struct worker *w, int r, const char *name)
 /* Stat name in the layer, once. @return 0 with slot->seen set, or negative errno */
 static int look(struct worker *w, struct slot *slot, const char *name)
 {
+    bool there = slot->fd >= 0 && (!slot->listed || slot->here != NULL);
+
     if (slot->seen != SEEN_NOT_YET)
         return 0;
-    if (slot->fd < 0 || (slot->listed && slot->here == NULL)) {
-        slot->seen = SEEN_ABSENT;
-    } else if (fstatat(slot->fd, name, &slot->st, AT_SYMLINK_NOFOLLOW) == 0) {
-        slot->seen = SEEN_THERE;
-    } else if (errno == ENOENT) {
-        slot->seen = SEEN_ABSENT; /* vanished since it was listed */
-    } else {
-        return fail(w, -errno, name);
+    if (there && fstatat(slot->fd, name, &slot->st, AT_SYMLINK_NOFOLLOW) < 0) {
+        if (errno != ENOENT)
+            return fail(w, -errno, name);
+        there = false; /* vanished since it was listed */
     }
+    slot->seen = there ? SEEN_THERE : SEEN_ABSENT;
     return 0;
 }
 

@@ -255,24 +255,21 @@ static int put_time_record(struct ol_buf *out, bool needed, const struct timespe
 
 static int xattr_order(const void *a, const void *b)
 {
-    const struct ol_tar_xattr *const *x = a, *const *y = b;
-
-    return strcmp((*x)->name, (*y)->name);
+    return strcmp(((const struct ol_tar_xattr *)a)->name, ((const struct ol_tar_xattr *)b)->name);
 }
 
 static int put_xattrs(struct ol_buf *out, const struct ol_tar_header *h, struct ol_error *err)
 {
-    ol_auto_free const struct ol_tar_xattr **sorted = calloc(h->n_xattrs, sizeof *sorted);
+    ol_auto_free struct ol_tar_xattr *sorted = calloc(h->n_xattrs, sizeof(struct ol_tar_xattr));
     ol_auto_buf struct ol_buf key = OL_BUF_INIT;
 
     if (sorted == NULL)
         return ol_error_nomem(err);
-    for (size_t i = 0; i < h->n_xattrs; i++)
-        sorted[i] = &h->xattrs[i];
-    qsort(sorted, h->n_xattrs, sizeof *sorted, xattr_order);
+    memcpy(sorted, h->xattrs, h->n_xattrs * sizeof(struct ol_tar_xattr));
+    qsort(sorted, h->n_xattrs, sizeof(struct ol_tar_xattr), xattr_order);
     for (size_t i = 0; i < h->n_xattrs; i++) {
-        const struct ol_tar_xattr *x = sorted[i];
-        if (strchr(x->name, '=') != NULL || (i > 0 && xattr_order(&sorted[i - 1], &sorted[i]) == 0))
+        const struct ol_tar_xattr *x = &sorted[i];
+        if (strchr(x->name, '=') != NULL || (i > 0 && xattr_order(x - 1, x) == 0))
             return ol_error_set(err, -EINVAL, "attribute '%s' of '%s' cannot be a PAX record",
                                 x->name, h->name);
         ol_buf_truncate(&key, 0);
