@@ -10,10 +10,10 @@ static void print_row(FILE *out, const struct ol_cli_command *row)
     int len = snprintf(left, sizeof left, "%s%s%s", row->name, row->synopsis[0] != '\0' ? " " : "",
                        row->synopsis);
 
-    if (len <= 28)
-        fprintf(out, "  %-28s %s\n", left, row->summary);
+    if (len <= 30)
+        fprintf(out, "  %-30s %s\n", left, row->summary);
     else
-        fprintf(out, "  %s %s\n  %-28s %s\n", row->name, row->synopsis, "", row->summary);
+        fprintf(out, "  %s %s\n  %-30s %s\n", row->name, row->synopsis, "", row->summary);
 }
 
 void ol_cli_print_help(FILE *out)
@@ -22,21 +22,21 @@ void ol_cli_print_help(FILE *out)
     const struct ol_cli_command *table = ol_cli_table(&count);
 
     fputs("Usage: overlab [OPTION...] SUBCOMMAND ...\n"
-          "Measures what a docker commit costs under Docker's OverlayFS drivers: inodes, bytes,"
-          " time.\n\n",
+          "Measures what a docker commit costs under Docker's OverlayFS drivers:\n"
+          "inodes, bytes, time.\n\n",
           out);
     for (size_t i = 0; i < count; i++)
         print_row(out, &table[i]);
     fputs("\nGlobal options, before or after the subcommand:\n"
-          "  --root=DIR              data root; default /var/lib/overlab, for an ordinary user\n"
-          "                          $XDG_DATA_HOME/overlab or ~/.local/share/overlab\n"
-          "  --json                  print the result as JSON\n"
-          "  -q, --quiet             no progress and no notes\n"
-          "  -v, --verbose           say more about what is done\n"
-          "  --no-color              no colour, even on a terminal\n"
-          "  --debug=AREA[,AREA...]  trace on stderr: fs, mount, layer, driver, store, bench, all\n"
-          "  -h, --help              this help, or that of a subcommand\n"
-          "  --version               print the version\n"
+          "  --root=DIR         data root; default /var/lib/overlab, for an ordinary user\n"
+          "                     $XDG_DATA_HOME/overlab or ~/.local/share/overlab\n"
+          "  --json             print the result as JSON\n"
+          "  -q, --quiet        no progress and no notes\n"
+          "  -v, --verbose      say more about what is done\n"
+          "  --no-color         no colour, even on a terminal\n"
+          "  --debug=AREA[,..]  trace on stderr: fs, mount, layer, driver, store, bench, all\n"
+          "  -h, --help         this help, or that of a subcommand\n"
+          "  --version          print the version\n"
           "\nExit status: 0 done, 1 failed, 2 wrong usage, 3 not possible on this host.\n",
           out);
 }

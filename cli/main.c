@@ -249,6 +249,17 @@ static bool is_group(const char *name)
     return false;
 }
 
+static int set_invocation(struct ol_cli *cli, const char *command)
+{
+    char *text = NULL;
+
+    if (asprintf(&text, "overlab%s%s", command[0] != '\0' ? " " : "", command) < 0)
+        return -ENOMEM;
+    free(cli->invocation);
+    cli->invocation = text;
+    return 0;
+}
+
 /* No row: "overlab help [X]", a group without its second word, or a mistake. */
 static int run_no_command(struct ol_cli *cli, int argc, char **argv)
 {
@@ -263,21 +274,12 @@ static int run_no_command(struct ol_cli *cli, int argc, char **argv)
         (void)ol_cli_print_group(stdout, argv[0]);
         return OL_EXIT_OK;
     }
+    if (set_invocation(cli, argv[0]) < 0)
+        return ol_cli_fail(cli, -ENOMEM, NULL);
     if (argc < 2)
         return ol_cli_usage(cli, "'%s' needs a second word, such as 'overlab %s ls'", argv[0],
                             argv[0]);
     return ol_cli_usage(cli, "no subcommand '%s %s'", argv[0], argv[1]);
-}
-
-static int set_invocation(struct ol_cli *cli, const char *command)
-{
-    char *text = NULL;
-
-    if (asprintf(&text, "overlab%s%s", command[0] != '\0' ? " " : "", command) < 0)
-        return -ENOMEM;
-    free(cli->invocation);
-    cli->invocation = text;
-    return 0;
 }
 
 static int run_command(struct ol_cli *cli, int argc, char **argv)

@@ -19,6 +19,7 @@
 #include <fcntl.h>
 #include <sys/file.h>
 #include <sys/stat.h>
+#include <time.h>
 
 /* ---- opening and closing ---- */
 
@@ -39,6 +40,38 @@ static int tighten_home(int home_fd, const char *home, struct ol_error *err)
     return 0;
 }
 
+/*
+ * Whoever gets the home alone has it alone, a sharing process only while it cleans up at open. One
+ * that comes at that moment waits for it.
+ */
+static int lock_home(struct ol_driver *base, struct ol_error *err)
+{
+    const struct timespec pause = {.tv_nsec = 20000000};
+
+    for (unsigned tries = 0; flock(base->home_fd, LOCK_EX | LOCK_NB) < 0; tries++) {
+        if (errno != EWOULDBLOCK)
+            return ol_error_sys(err, errno, "cannot lock '%s'", base->config.home);
+        if (base->config.shared && flock(base->home_fd, LOCK_SH | LOCK_NB) == 0) {
+            base->others = true;
+            return 0;
+        }
+        if (!base->config.shared || tries == 100)
+            return ol_error_set(err, -EBUSY,
+                                "'%s' is in use by another process: wait for it to end",
+                                base->config.home);
+        (void)nanosleep(&pause, NULL); /* a signal makes it shorter, which does no harm */
+    }
+    return 0;
+}
+
+/* Opened and clean: let other sharing processes in. */
+static int share_home(const struct ol_driver *drv, struct ol_error *err)
+{
+    if (drv->config.shared && flock(drv->home_fd, LOCK_SH) < 0)
+        return ol_error_sys(err, errno, "cannot share the lock of '%s'", drv->config.home);
+    return 0;
+}
+
 static int open_home(struct ol_driver *base, struct ol_error *err)
 {
     const char *home = base->config.home;
@@ -49,12 +82,9 @@ static int open_home(struct ol_driver *base, struct ol_error *err)
     base->home_fd = open(home, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (base->home_fd < 0)
         return ol_error_sys(err, errno, "cannot open '%s'", home);
-    if (flock(base->home_fd, LOCK_EX | LOCK_NB) < 0) {
-        if (errno == EWOULDBLOCK)
-            return ol_error_set(err, -EBUSY,
-                                "'%s' is in use by another process: wait for it to end", home);
-        return ol_error_sys(err, errno, "cannot lock '%s'", home);
-    }
+    r = lock_home(base, err);
+    if (r < 0)
+        return r;
     return tighten_home(base->home_fd, home, err);
 }
 
@@ -86,6 +116,7 @@ int ol_driver_open(const char *spec, const struct ol_driver_config *cfg, struct 
                    struct ol_error *err)
 {
     struct ol_driver base = {.home_fd = -1};
+    struct ol_driver *drv = NULL;
     int r = ol_driver_spec_parse(spec, &base, err);
 
     if (r == 0)
@@ -98,12 +129,18 @@ int ol_driver_open(const char *spec, const struct ol_driver_config *cfg, struct 
         base.compare_stacks = cfg->view == OL_VIEW_DIRECT;
         if (cfg->view == OL_VIEW_DIRECT)
             base.caps &= ~(unsigned)OL_CAP_NEEDS_MOUNT;
-        r = base.ops->open(&base, ret, err);
+        r = base.ops->open(&base, &drv, err);
     }
     if (r < 0) {
         ol_driver_base_fini(&base);
         return ol_error_wrap(err, r, "cannot open driver '%s'", spec);
     }
+    r = share_home(drv, err);
+    if (r < 0) {
+        ol_driver_close(drv);
+        return r;
+    }
+    *ret = drv;
     return 0;
 }
 

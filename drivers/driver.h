@@ -42,11 +42,12 @@ struct ol_driver_config {
     bool keep_owner;   /* owners can be given to files (root, or a user namespace with id ranges) */
     unsigned threads;  /* for tree operations; 0: choose */
     /*
-     * Mounts outlive this process: open() leaves those of earlier processes alone and close()
-     * leaves its own. For commands that do one step each ("layer mount", "layer umount"); get() and
-     * put() then count an existing mount as one user, as moby does after a restart.
+     * Several processes may have the home open at the same time, for commands that do one step each
+     * ("layer diff a | layer apply b"): they know which layers they use. Only the one that finds
+     * itself alone cleans up what an earlier process left. Without it the home is this object's
+     * alone.
      */
-    bool keep_mounts;
+    bool shared;
 };
 
 /**

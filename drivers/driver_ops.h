@@ -72,6 +72,8 @@ struct ol_driver {
     size_t n_options;
     char *option_text;   /* owned; what options points into */
     int home_fd;         /* owned; O_DIRECTORY on config.home, flock()ed */
+    bool others;         /* config.shared, and other processes have the home open: what looks left
+                            over may be theirs and is not cleaned */
     bool compare_stacks; /* the naive functions read stacks and mount nothing (diff=upper, and
                             always in the direct view) */
     atomic_uint_fast64_t avoided_sleep_ns;

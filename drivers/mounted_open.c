@@ -80,8 +80,11 @@ static int clean_layer(const char *id, void *data)
 static int clean_home(struct ol_driver *drv, struct ol_error *err)
 {
     struct clean_walk walk = {.drv = drv, .err = err};
-    int r = ol_layers_clean(drv->home_fd, drv->config.home, err);
+    int r;
 
+    if (drv->others)
+        return 0;
+    r = ol_layers_clean(drv->home_fd, drv->config.home, err);
     return r < 0 ? r : ol_layers_list(drv->home_fd, clean_layer, &walk, err);
 }
 

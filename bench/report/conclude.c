@@ -12,7 +12,7 @@
 
 void ol_report_fini(struct ol_report *report)
 {
-    for (size_t i = 0; i < report->n_engines; i++) {
+    for (size_t i = 0; i < report->n_engines + report->n_hidden; i++) {
         ol_bench_engine_fini(&report->engines[i]);
         if (report->found != NULL)
             free(report->found[i].commit_seconds);
@@ -414,18 +414,19 @@ static int remark_rounds(struct ol_report *report, struct ol_error *err)
 
 int ol_report_conclude(struct ol_report *report, struct ol_error *err)
 {
-    size_t n = report->n_engines;
+    size_t n = report->n_engines + report->n_hidden;
     int r = 0;
 
-    report->found = calloc(n > 0 ? n : 1, sizeof *report->found);
-    report->verdicts = calloc(3 * n * n + 1, sizeof *report->verdicts);
+    report->found = calloc(n, sizeof *report->found);
+    report->verdicts = calloc(3 * n * n, sizeof *report->verdicts);
     if (report->found == NULL || report->verdicts == NULL)
         return ol_error_nomem(err);
-    for (size_t i = 0; i < n && r == 0; i++) {
+    for (size_t i = 0; i < n && r == 0; i++) { /* n is at least 1: nobody compares nothing */
         report->found[i].commit_seconds = calloc(report->workload.rounds, sizeof(double));
         r = report->found[i].commit_seconds == NULL ? -ENOMEM
                                                     : conclude_engine(report, i, &report->found[i]);
     }
+    n = report->n_engines; /* the hidden one is judged by nobody */
     for (size_t a = 0; a < n && r == 0; a++) {
         for (size_t b = a + 1; b < n && r == 0; b++)
             r = judge_pair(report, a, b);

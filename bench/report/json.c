@@ -127,15 +127,15 @@ static json_t *workload_json(const struct ol_report *report, int *r)
 static json_t *order_json(const struct ol_report *report, int *r)
 {
     size_t rows = (size_t)report->workload.rounds + (report->workload.warmup ? 1 : 0);
+    size_t n = report->n_engines + report->n_hidden;
     json_t *json = json_array();
 
     for (size_t row = 0; row < rows; row++) {
         json_t *names = json_array();
 
         push(json, names, r);
-        for (size_t i = 0; i < report->n_engines; i++)
-            push(names, text_json(report->engines[report->order[row * report->n_engines + i]].name),
-                 r);
+        for (size_t i = 0; i < n; i++)
+            push(names, text_json(report->engines[report->order[row * n + i]].name), r);
     }
     return json;
 }
@@ -326,6 +326,18 @@ static json_t *notes_json(const struct ol_report *report, int *r)
     return json;
 }
 
+/* What a commit costs on the driver that does nothing: harness, store and metadata. */
+static json_t *harness_json(const struct ol_report *report, int *r)
+{
+    size_t null = report->n_engines;
+    json_t *json = json_object();
+
+    put(json, "engine", text_json(report->engines[null].name), r);
+    put(json, "commit_seconds",
+        summary_json(&report->found[null].phases[OL_PHASE_COMMIT].seconds, r), r);
+    return json;
+}
+
 static json_t *report_json(const struct ol_report *report, int *r)
 {
     json_t *json = json_object();
@@ -343,6 +355,7 @@ static json_t *report_json(const struct ol_report *report, int *r)
     put(json, "engines", engines, r);
     for (size_t i = 0; i < report->n_engines; i++)
         push(engines, engine_json(report, i, r), r);
+    put(json, "harness", report->n_hidden > 0 ? harness_json(report, r) : json_null(), r);
     put(json, "verdict", verdicts, r);
     for (size_t i = 0; i < report->n_verdicts; i++)
         push(verdicts, verdict_json(report, &report->verdicts[i], r), r);

@@ -99,7 +99,8 @@ struct ol_report {
     struct ol_report_workload workload;
     struct ol_bench_engine *engines; /* owned, with their contents */
     size_t n_engines;
-    unsigned *order; /* owned; (rounds + warm-up) x n_engines */
+    size_t n_hidden; /* engines after those: at most one, null, the cost of measuring itself */
+    unsigned *order; /* owned; (rounds + warm-up) x (n_engines + n_hidden) */
 
     /* Remarks of the runner (owned texts), then those of ol_report_conclude(). */
     struct ol_report_note {
@@ -108,7 +109,7 @@ struct ol_report {
     } * notes;
     size_t n_notes;
 
-    struct ol_report_engine *found; /* owned; by ol_report_conclude(); one per engine */
+    struct ol_report_engine *found; /* owned; by ol_report_conclude(); one per engine, hidden too */
     struct ol_report_verdict *verdicts;
     size_t n_verdicts;
 };

@@ -192,6 +192,14 @@ int ol_text_interval(const struct ol_report *report, struct ol_buf *buf)
     if (r == 0 && sum->confidence > 0)
         r = ol_buf_printf(buf, ", the interval holds the median with %.0f %% confidence",
                           100 * sum->confidence);
+    if (r == 0 && report->n_hidden > 0) {
+        r = ol_buf_puts(buf, "; measuring itself (the null driver) costs ");
+        if (r == 0)
+            r = ol_human_seconds(
+                buf, report->found[report->n_engines].phases[OL_PHASE_COMMIT].seconds.median);
+        if (r == 0)
+            r = ol_buf_puts(buf, " a commit");
+    }
     return r;
 }
 

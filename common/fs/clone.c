@@ -44,10 +44,14 @@ static int clone_begin(struct ol_tree_visit *v, struct ol_tree_node *node)
 static int make_directory(struct ol_tree_visit *v, struct ol_tree_node *node, const char *name)
 {
     static const char what[] = "cannot make directory";
+    const struct ol_clone *c = ol_clone_of(v);
 
     if (ol_fault_hit("mkdir"))
         return ol_tree_fail(v->err, EIO, node, name, what);
     if (mkdirat(node->fd[1], name, 0700) < 0) /* the final mode comes with its other metadata */
+        return ol_tree_fail(v->err, errno, node, name, what);
+    if ((!c->mode_known || (c->umask & 0700) != 0) && /* an odd umask could shut us out meanwhile */
+        fchmodat(node->fd[1], name, 0700, AT_SYMLINK_NOFOLLOW) < 0)
         return ol_tree_fail(v->err, errno, node, name, what);
     ol_clone_worker_of(v)->stats.directories++;
     return 1;

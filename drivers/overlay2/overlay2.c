@@ -56,7 +56,9 @@ static int open_links(struct overlay2 *o, struct ol_error *err)
     if (r < 0)
         return r;
     o->links_fd = ol_layer_subdir(o->base.home_fd, "l", err);
-    return o->links_fd < 0 ? o->links_fd : overlay2_links_clean(o, err);
+    if (o->links_fd < 0 || o->base.others)
+        return o->links_fd < 0 ? o->links_fd : 0;
+    return overlay2_links_clean(o, err);
 }
 
 static void overlay2_close(struct ol_driver *drv)

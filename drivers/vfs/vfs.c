@@ -42,7 +42,9 @@ static int open_dir(struct vfs *v, struct ol_error *err)
     if (r < 0)
         return r;
     v->fd = ol_layer_subdir(v->base.home_fd, "dir", err);
-    return v->fd < 0 ? v->fd : ol_layers_clean(v->fd, v->path, err);
+    if (v->fd < 0 || v->base.others)
+        return v->fd < 0 ? v->fd : 0;
+    return ol_layers_clean(v->fd, v->path, err);
 }
 
 static int vfs_open(const struct ol_driver *base, struct ol_driver **ret, struct ol_error *err)

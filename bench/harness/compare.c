@@ -1,0 +1,304 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* One image, every engine, all rounds, a report; see compare.h. */
+#include "bench/harness/compare.h"
+
+#include "bench/harness/forecast.h"
+#include "bench/harness/fsinfo.h"
+#include "common/cleanup.h"
+#include "common/limits.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <sys/stat.h>
+
+/* Everything a comparison holds while it runs. */
+struct comparison {
+    const struct ol_compare_options *options;
+    struct ol_report *report;
+    struct ol_image *image;          /* owned */
+    struct ol_image_stream *streams; /* owned; open while the layers are read from them */
+    int *spools;                     /* owned; descriptors of layers copied aside, or -1 */
+    struct ol_bench_layer *layers;   /* owned */
+    unsigned n_layers;
+    struct ol_forecast *forecast; /* owned */
+};
+
+static void comparison_fini(struct comparison *c)
+{
+    for (unsigned i = 0; i < c->n_layers; i++) {
+        if (c->streams != NULL && c->streams[i].image != NULL)
+            (void)ol_image_layer_close(&c->streams[i], NULL); /* its data was read and checked */
+        if (c->spools != NULL)
+            ol_fd_close(&c->spools[i]);
+    }
+    free(c->streams);
+    free(c->spools);
+    free(c->layers);
+    ol_forecast_free(c->forecast);
+    ol_image_free(c->image);
+}
+
+static bool cancelled(const struct comparison *c)
+{
+    return c->options->cancelled != NULL && c->options->cancelled(c->options->data);
+}
+
+static void tell(const struct comparison *c, const char *step)
+{
+    const struct ol_bench_progress progress = {.engine = "image", .step = step};
+
+    if (c->options->progress != NULL)
+        c->options->progress(&progress, c->options->data);
+}
+
+static int open_image(struct comparison *c, struct ol_error *err)
+{
+    const struct ol_compare_options *options = c->options;
+    size_t n;
+    int r = options->image != NULL ? ol_image_open(options->image, options->dir, &c->image, err)
+                                   : ol_builtin_image_new(options->workload.seed, &c->image, err);
+
+    if (r < 0)
+        return r;
+    n = ol_image_layer_count(c->image);
+    if (n == 0)
+        return ol_error_set(err, -EINVAL, "image '%s' has no layers", ol_image_source(c->image));
+    if (n + options->workload.commits > OL_MAX_IMAGE_LAYERS)
+        return ol_error_set(err, -E2BIG,
+                            "image '%s' has %zu layers: with %u commits it passes the %d an image "
+                            "may have",
+                            ol_image_source(c->image), n, options->workload.commits,
+                            OL_MAX_IMAGE_LAYERS);
+    c->n_layers = (unsigned)n;
+    c->streams = calloc(n, sizeof *c->streams);
+    c->spools = calloc(n, sizeof *c->spools);
+    c->layers = calloc(n, sizeof *c->layers);
+    c->report->image.layers = calloc(n, sizeof *c->report->image.layers);
+    c->report->image.n_layers = n;
+    if (c->streams == NULL || c->spools == NULL || c->layers == NULL ||
+        c->report->image.layers == NULL)
+        return ol_error_nomem(err);
+    for (size_t i = 0; i < n; i++)
+        c->spools[i] = -1;
+    return 0;
+}
+
+/*
+ * A layer that is generated, or walked out of a directory, is written once to an unnamed file:
+ * making it is not what is timed, and every round reads it again.
+ */
+static int spool_layer(struct comparison *c, unsigned index, struct ol_error *err)
+{
+    const char *dir = c->options->dir;
+    struct stat st;
+    int fd = open(dir, O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+    int r;
+
+    if (fd < 0)
+        return ol_error_sys(err, errno, "cannot make a temporary file in '%s'", dir);
+    c->spools[index] = fd;
+    r = ol_layer_decompress(&c->streams[index].input, fd, NULL, NULL, err);
+    if (r < 0)
+        return r;
+    r = ol_image_layer_close(&c->streams[index], err);
+    if (r < 0)
+        return r;
+    if (fstat(fd, &st) < 0)
+        return ol_error_sys(err, errno, "cannot stat the copy of layer %u", index);
+    c->layers[index].input = (struct ol_input){
+        .fd = fd, .offset = 0, .length = (uint64_t)st.st_size};
+    return 0;
+}
+
+static int open_layer(struct comparison *c, unsigned index, struct ol_error *err)
+{
+    int r = ol_image_layer_open(c->image, index, &c->streams[index], err);
+
+    if (r < 0)
+        return r;
+    c->layers[index].diff_id = ol_image_layer_diff_id(c->image, index);
+    if (c->streams[index].input.offset < 0)
+        return spool_layer(c, index, err);
+    c->layers[index].input = c->streams[index].input;
+    return 0;
+}
+
+static int read_layers(struct comparison *c, struct ol_error *err)
+{
+    int r = 0;
+
+    tell(c, "reading");
+    for (unsigned i = 0; i < c->n_layers && r == 0; i++) {
+        struct ol_report_layer *layer = &c->report->image.layers[i];
+        struct ol_layer_result scan = {0};
+
+        if (cancelled(c))
+            return ol_error_set(err, -ECANCELED, "interrupted");
+        r = open_layer(c, i, err);
+        if (r == 0)
+            r = ol_forecast_layer(c->forecast, &c->layers[i].input, &scan, err);
+        if (r < 0)
+            return ol_error_wrap(err, r, "layer %u of '%s'", i, ol_image_source(c->image));
+        memcpy(layer->diff_id, scan.diff_id, sizeof layer->diff_id);
+        layer->entries = scan.entries;
+        layer->bytes = scan.stream_bytes;
+    }
+    return r;
+}
+
+static int describe_image(struct comparison *c, struct ol_error *err)
+{
+    struct ol_report_image *image = &c->report->image;
+
+    /* A root file system has no config: its one layer is its identity. */
+    if (ol_image_id(c->image)[0] == '\0') {
+        int r = ol_image_set_id(c->image, image->layers[0].diff_id);
+        if (r < 0)
+            return ol_error_set(err, r, "cannot name the image");
+    }
+    image->format = ol_image_format_name(ol_image_format_of(c->image));
+    image->source = strdup(ol_image_source(c->image));
+    image->id = strdup(ol_image_id(c->image));
+    return image->source == NULL || image->id == NULL ? ol_error_nomem(err) : 0;
+}
+
+static int note_file_system(struct ol_report *report, const struct ol_fsinfo *info,
+                            struct ol_error *err)
+{
+    int r = 0;
+
+    if (ol_fsinfo_is_slow_ext4(info))
+        r = ol_report_note(report, true, err,
+                           "this ext4 has no journal: right after files were deleted every create "
+                           "is many times slower, so times and ratios are too small or too large; "
+                           "use --backing ext4:SIZE or tmpfs:SIZE");
+    if (r == 0 && info->counts_links)
+        r = ol_report_note(report, false, err,
+                           "%s charges every hard link like an inode in 'df -i'; the counts here "
+                           "are distinct inodes",
+                           info->type);
+    if (r == 0 && info->total_inodes == 0)
+        r = ol_report_note(report, false, err,
+                           "%s reports no inode total, so 'df -i' shows nothing of this",
+                           info->type);
+    return r;
+}
+
+static int describe_backing(struct comparison *c, struct ol_error *err)
+{
+    struct ol_report_backing *backing = &c->report->backing;
+    struct ol_fsinfo info = {0};
+    int r = ol_fsinfo_get(c->options->dir, &info, err);
+
+    if (r < 0)
+        return r;
+    backing->fs = strdup(info.type);
+    backing->mount_options = info.options != NULL ? strdup(info.options) : NULL;
+    backing->path_kind = c->options->path_kind;
+    backing->dedicated = c->options->dedicated;
+    backing->block_size = info.block_size;
+    backing->inode_size = info.inode_size;
+    r = backing->fs == NULL ? ol_error_nomem(err) : note_file_system(c->report, &info, err);
+    ol_fsinfo_fini(&info);
+    return r;
+}
+
+static bool is_asked_for(const struct ol_compare_options *options, const char *name)
+{
+    for (size_t i = 0; i < options->n_engines; i++) {
+        if (strcmp(options->engines[i], name) == 0)
+            return true;
+    }
+    return false;
+}
+
+/* The engines asked for and, last and not shown among them, null: the cost of measuring. */
+static int make_engines(struct comparison *c, const struct ol_bench_job *job, struct ol_error *err)
+{
+    const struct ol_compare_options *options = c->options;
+    struct ol_report *report = c->report;
+    bool mounts = options->view != OL_VIEW_DIRECT;
+    size_t extra = is_asked_for(options, "null") ? 0 : 1;
+    int r = 0;
+
+    report->engines = calloc(options->n_engines + extra, sizeof *report->engines);
+    if (report->engines == NULL)
+        return ol_error_nomem(err);
+    report->n_engines = options->n_engines;
+    report->n_hidden = extra;
+    for (size_t i = 0; i < options->n_engines + extra && r == 0; i++) {
+        struct ol_bench_engine *engine = &report->engines[i];
+
+        engine->ops = &ol_driver_engine_ops;
+        engine->name = strdup(i < options->n_engines ? options->engines[i] : "null");
+        r = engine->name == NULL ? ol_error_nomem(err) : ol_bench_steps_make(job, engine, err);
+        if (r == 0)
+            ol_forecast_fill(c->forecast, mounts, engine);
+    }
+    return r;
+}
+
+static int run(struct comparison *c, struct ol_error *err)
+{
+    const struct ol_compare_options *options = c->options;
+    const struct ol_bench_job job = {
+        .layers = c->layers,
+        .n_layers = c->n_layers,
+        .plans = ol_forecast_plans(c->forecast),
+        .commits = options->workload.commits,
+        .rounds = options->workload.rounds,
+        .warmup = options->workload.warmup,
+        .seed = options->workload.seed,
+        .dir = options->dir,
+        .view = options->view,
+        .keep_owner = ol_view_can_keep_owner(options->dir),
+        .cancelled = options->cancelled,
+        .progress = options->progress,
+        .data = options->data,
+    };
+    size_t n_run;
+    int r = make_engines(c, &job, err);
+
+    if (r < 0)
+        return r;
+    n_run = c->report->n_engines + c->report->n_hidden;
+    c->report->order = ol_bench_order(&job, n_run);
+    if (c->report->order == NULL)
+        return ol_error_nomem(err);
+    return ol_bench_run(&job, c->report->engines, n_run, c->report->order, err);
+}
+
+static int compare(struct comparison *c, struct ol_error *err)
+{
+    const struct ol_report_workload *work = &c->options->workload;
+    int r = describe_backing(c, err);
+
+    if (r == 0)
+        r = ol_report_host_get(&c->report->host, err);
+    if (r == 0)
+        r = open_image(c, err);
+    if (r == 0)
+        r = ol_forecast_new(c->n_layers, work->commits, &c->forecast, err);
+    if (r == 0)
+        r = read_layers(c, err);
+    if (r == 0)
+        r = describe_image(c, err);
+    if (r == 0)
+        r = ol_forecast_commits(c->forecast, &work->changes, work->change_bytes, work->seed, err);
+    if (r == 0)
+        r = run(c, err);
+    return r < 0 ? r : ol_report_conclude(c->report, err);
+}
+
+int ol_compare_run(const struct ol_compare_options *options, struct ol_report *ret,
+                   struct ol_error *err)
+{
+    struct comparison c = {.options = options, .report = ret};
+    int r;
+
+    *ret = (struct ol_report){.view = options->view, .workload = options->workload};
+    r = compare(&c, err);
+    comparison_fini(&c);
+    return r;
+}

@@ -1,0 +1,266 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A graph driver below our layer store as an engine of a comparison: "<dir>/<driver>" is the
+ * driver's home, "<dir>/image" the store, as in Docker's data root. Only the home is counted: the
+ * store's metadata is the same for every driver.
+ */
+#include "bench/harness/engine.h"
+
+#include "bench/harness/home_usage.h"
+#include "common/cleanup.h"
+#include "drivers/rootfs.h"
+
+#include <errno.h>
+#include <fcntl.h>
+
+struct driver_engine {
+    struct ol_engine base;
+    struct ol_driver *drv;     /* owned */
+    struct ol_store *store;    /* owned */
+    int home_fd;               /* owned; O_DIRECTORY */
+    struct ol_rootfs *mounted; /* owned; the newest container's root between mount and unmount */
+    struct ol_store_container *containers; /* owned; n_containers of room for max_containers */
+    struct ol_store_layer *layers;         /* owned; the imported image's, then the commits' */
+    bool *kept; /* owned; beside layers: false when the commit was empty or existed already */
+    unsigned n_containers, max_containers;
+    unsigned n_layers, max_layers;
+    unsigned n_imported; /* how many layers the imported image has */
+    uint64_t slept_ns;   /* ol_driver_avoided_sleep_ns() so far */
+};
+
+static struct driver_engine *engine_from(struct ol_engine *engine)
+{
+    return (struct driver_engine *)engine; /* base is its first member; only our table leads here */
+}
+
+static void engine_close(struct ol_engine *engine)
+{
+    struct driver_engine *e = engine_from(engine);
+
+    if (e == NULL)
+        return;
+    (void)ol_rootfs_close(e->mounted, NULL); /* after a failure, which is the error to report */
+    ol_store_close(e->store);
+    ol_driver_close(e->drv);
+    ol_fd_close(&e->home_fd);
+    free(e->containers);
+    free(e->layers);
+    free(e->kept);
+    free(e);
+}
+
+static int open_driver(struct driver_engine *e, const struct ol_engine_config *config,
+                       struct ol_error *err)
+{
+    ol_auto_free char *home = NULL;
+    struct ol_driver_config driver = {.view = config->view, .keep_owner = config->keep_owner};
+    int r;
+
+    if (asprintf(&home, "%s/%.*s", config->dir, (int)strcspn(config->name, ":"), config->name) <
+        0) {
+        home = NULL;
+        return ol_error_nomem(err);
+    }
+    driver.home = home;
+    r = ol_driver_open(config->name, &driver, &e->drv, err);
+    if (r < 0)
+        return r;
+    e->home_fd = open(home, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    return e->home_fd < 0 ? ol_error_sys(err, errno, "cannot open '%s'", home) : 0;
+}
+
+static int open_store(struct driver_engine *e, const struct ol_engine_config *config,
+                      struct ol_error *err)
+{
+    const struct ol_store_options options = {.sync = false}; /* not what is being compared */
+    ol_auto_free char *dir = NULL;
+
+    if (asprintf(&dir, "%s/image", config->dir) < 0) {
+        dir = NULL;
+        return ol_error_nomem(err);
+    }
+    return ol_store_open(dir, e->drv, &options, &e->store, err);
+}
+
+static int engine_open(const struct ol_engine_config *config, struct ol_engine **ret,
+                       struct ol_error *err)
+{
+    struct driver_engine *e = calloc(1, sizeof *e);
+    int r = 0;
+
+    if (e == NULL)
+        return ol_error_nomem(err);
+    e->base.ops = &ol_driver_engine_ops;
+    e->home_fd = -1;
+    e->max_containers = config->commits;
+    e->max_layers = config->commits + OL_MAX_IMAGE_LAYERS;
+    e->containers = calloc((size_t)e->max_containers + 1, sizeof *e->containers);
+    e->layers = calloc(e->max_layers, sizeof *e->layers);
+    e->kept = calloc(e->max_layers, sizeof *e->kept);
+    if (e->containers == NULL || e->layers == NULL || e->kept == NULL)
+        r = ol_error_nomem(err);
+    if (r == 0)
+        r = open_driver(e, config, err);
+    if (r == 0)
+        r = open_store(e, config, err);
+    if (r < 0) {
+        engine_close(&e->base);
+        return r;
+    }
+    *ret = &e->base;
+    return 0;
+}
+
+/* ChainID of the newest image's top layer; NULL for no image. */
+static const char *top_chain(const struct driver_engine *e)
+{
+    return e->n_layers > 0 ? e->layers[e->n_layers - 1].chain_id : NULL;
+}
+
+static void report_applied(struct ol_engine_report *ret, const struct ol_store_layer *layer,
+                           const struct ol_apply_result *apply, const struct ol_store_times *times)
+{
+    memcpy(ret->id, layer->chain_id, sizeof ret->id);
+    ret->times = *times;
+    ret->squashed_owners = apply->layer.squashed_owners;
+    ret->skipped_devices = apply->layer.skipped_devices;
+}
+
+static int engine_import_layer(struct ol_engine *engine, const struct ol_input *tar,
+                               const char *want_diff_id, struct ol_engine_report *ret,
+                               struct ol_error *err)
+{
+    struct driver_engine *e = engine_from(engine);
+    struct ol_apply_result apply = {0};
+    struct ol_store_times times = {0};
+    bool existed = false;
+    int r;
+
+    if (e->n_layers == e->max_layers)
+        return ol_error_set(err, -E2BIG, "an image has at most %d layers", OL_MAX_IMAGE_LAYERS);
+    r = ol_store_register(e->store, top_chain(e), tar, want_diff_id, &e->layers[e->n_layers],
+                          &apply, &times, &existed, err);
+    if (r < 0)
+        return r;
+    report_applied(ret, &e->layers[e->n_layers], &apply, &times);
+    e->kept[e->n_layers++] = !existed;
+    e->n_imported = e->n_layers;
+    return 0;
+}
+
+static int engine_container_create(struct ol_engine *engine, struct ol_error *err)
+{
+    struct driver_engine *e = engine_from(engine);
+    int r;
+
+    if (e->n_containers == e->max_containers)
+        return ol_error_set(err, -EINVAL, "more containers than announced");
+    r = ol_store_container_create(e->store, top_chain(e), &e->containers[e->n_containers], err);
+    if (r == 0)
+        e->n_containers++;
+    return r;
+}
+
+/* A driver that keeps no data has nothing to change. */
+static bool keeps_data(const struct driver_engine *e)
+{
+    return (ol_driver_caps(e->drv) & OL_CAP_KEEPS_DATA) != 0;
+}
+
+static int engine_mount(struct ol_engine *engine, struct ol_error *err)
+{
+    struct driver_engine *e = engine_from(engine);
+
+    if (!keeps_data(e))
+        return 0;
+
+    return ol_driver_rootfs(e->drv, e->containers[e->n_containers - 1].mount_id, &e->mounted, err);
+}
+
+static int engine_change(struct ol_engine *engine, const struct ol_plan *plan, struct ol_error *err)
+{
+    struct driver_engine *e = engine_from(engine);
+
+    return keeps_data(e) ? ol_plan_run(plan, e->mounted, err) : 0;
+}
+
+static int engine_unmount(struct ol_engine *engine, struct ol_error *err)
+{
+    struct driver_engine *e = engine_from(engine);
+    struct ol_rootfs *mounted = ol_ptr_steal(e->mounted);
+
+    return ol_rootfs_close(mounted, err);
+}
+
+static int engine_commit(struct ol_engine *engine, struct ol_engine_report *ret,
+                         struct ol_error *err)
+{
+    struct driver_engine *e = engine_from(engine);
+    struct ol_store_commit commit = {0};
+    uint64_t slept_ns;
+    int r = ol_store_commit(e->store, e->containers[e->n_containers - 1].id, &commit, err);
+
+    if (r < 0)
+        return r;
+    e->layers[e->n_layers] = commit.layer;
+    e->kept[e->n_layers++] = !commit.empty && !commit.existed;
+    report_applied(ret, &commit.layer, &commit.apply, &commit.times);
+    slept_ns = ol_driver_avoided_sleep_ns(e->drv);
+    ret->avoided_sleep_ns = slept_ns - e->slept_ns;
+    e->slept_ns = slept_ns;
+    return 0;
+}
+
+static int engine_container_remove(struct ol_engine *engine, unsigned index, struct ol_error *err)
+{
+    struct driver_engine *e = engine_from(engine);
+
+    return ol_store_container_remove(e->store, e->containers[index].id, err);
+}
+
+/* A commit that made no layer of its own has none to remove. */
+static int remove_layer(struct driver_engine *e, unsigned index, struct ol_error *err)
+{
+    return e->kept[index] ? ol_store_layer_remove(e->store, e->layers[index].chain_id, err) : 0;
+}
+
+static int engine_image_remove(struct ol_engine *engine, unsigned index, struct ol_error *err)
+{
+    struct driver_engine *e = engine_from(engine);
+    int r = 0;
+
+    if (index > 0)
+        return remove_layer(e, e->n_imported + index - 1, err);
+    for (unsigned i = e->n_imported; i-- > 0 && r == 0;)
+        r = remove_layer(e, i, err);
+    return r;
+}
+
+static int engine_usage(struct ol_engine *engine, struct ol_engine_usage *ret, struct ol_error *err)
+{
+    struct driver_engine *e = engine_from(engine);
+    struct ol_home_usage usage;
+    int r = ol_home_usage_get(e->home_fd, &usage, err);
+
+    if (r < 0)
+        return r;
+    ret->kinds = usage.kinds;
+    ret->inodes = ol_inode_kinds_total(&usage.kinds);
+    ret->bytes = (int64_t)usage.bytes;
+    return 0;
+}
+
+const struct ol_engine_ops ol_driver_engine_ops = {
+    .kind = "driver",
+    .open = engine_open,
+    .close = engine_close,
+    .import_layer = engine_import_layer,
+    .container_create = engine_container_create,
+    .mount = engine_mount,
+    .change = engine_change,
+    .unmount = engine_unmount,
+    .commit = engine_commit,
+    .container_remove = engine_container_remove,
+    .image_remove = engine_image_remove,
+    .usage = engine_usage,
+};

@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What every step should cost before any of them runs: the image's headers are fed to the oracle's
+ * model, the commits are planned on it one after the other, and each law says what it expects. The
+ * plans are then carried out on every engine.
+ */
+#ifndef OL_BENCH_HARNESS_FORECAST_H
+#define OL_BENCH_HARNESS_FORECAST_H
+
+#include "bench/harness/rounds.h"
+
+struct ol_forecast;
+
+int ol_forecast_new(unsigned n_layers, unsigned commits, struct ol_forecast **ret,
+                    struct ol_error *err);
+void ol_forecast_free(struct ol_forecast *forecast);
+
+/** Read the next layer's headers. @param ret what the scan found: DiffID, entries, length */
+int ol_forecast_layer(struct ol_forecast *forecast, const struct ol_input *input,
+                      struct ol_layer_result *ret, struct ol_error *err);
+
+/** Plan all commits, after all layers. Commit i takes seed + i. */
+int ol_forecast_commits(struct ol_forecast *forecast, const struct ol_change_mix *mix,
+                        uint64_t change_bytes, uint64_t seed, struct ol_error *err);
+
+/** The plans, one per commit; owned by the forecast. */
+struct ol_plan *const *ol_forecast_plans(const struct ol_forecast *forecast);
+
+/**
+ * Write the predictions into the steps of an engine. An engine without a law gets none.
+ * @param mounts  layers are mounted in this view (kernel, userns), on a directory of their own
+ */
+void ol_forecast_fill(const struct ol_forecast *forecast, bool mounts,
+                      struct ol_bench_engine *engine);
+
+#endif

@@ -1,0 +1,373 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * "overlab compare": the same docker-commit workflow on every engine asked for, side by side. Here
+ * are its options, the order in which namespaces and places are entered and left, and where the
+ * result goes; the work is ol_compare_run().
+ */
+#include "cli/cli.h"
+#include "cli/progress.h"
+
+#include "bench/harness/backing.h"
+#include "bench/harness/compare.h"
+#include "common/cleanup.h"
+#include "common/fs/file.h"
+#include "common/limits.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/ioctl.h>
+#include <sys/wait.h>
+
+enum {
+    KEY_DRIVERS = 0x300000,
+    KEY_COMMITS,
+    KEY_CHANGES,
+    KEY_CHANGE_BYTES,
+    KEY_SEED,
+    KEY_ROUNDS,
+    KEY_BACKING,
+    KEY_VIEW,
+    KEY_TABLE,
+    KEY_CSV,
+    KEY_MARKDOWN,
+    KEY_OUTPUT,
+};
+
+static const struct argp_option options[] = {
+    {"drivers", KEY_DRIVERS, "LIST", 0,
+     "engines, separated by commas: overlay, overlay2, vfs, with options as in "
+     "overlay:diff=upper,clone=all (default: overlay,overlay2)",
+     0},
+    {"commits", KEY_COMMITS, "N", 0, "containers to change and commit in a row (3)", 0},
+    {"changes", KEY_CHANGES, "MIX", 0,
+     "changes of one commit (add=10,modify=5,delete=3,rename=1,chmod=1,mkdir=1)", 0},
+    {"change-bytes", KEY_CHANGE_BYTES, "BYTES", 0,
+     "size of an added or modified file; k, m, g are powers of 1024 (4096)", 0},
+    {"seed", KEY_SEED, "N", 0, "of the changes, the order and the built-in image (1)", 0},
+    {"rounds", KEY_ROUNDS, "N", 0, "how often everything is timed, after one warm-up (5)", 0},
+    {"backing", KEY_BACKING, "WHERE", 0,
+     "a directory, or a file system made for the run: ext4:SIZE, xfs:SIZE, btrfs:SIZE, tmpfs:SIZE "
+     "(default: the data root)",
+     0},
+    {"view", KEY_VIEW, "VIEW", 0, "auto (default), kernel, userns or direct", 0},
+    {"table", KEY_TABLE, NULL, 0, "print a table (default)", 0},
+    {"csv", KEY_CSV, NULL, 0, "print every sample as CSV", 0},
+    {"markdown", KEY_MARKDOWN, NULL, 0, "print the table as Markdown", 0},
+    {"output", KEY_OUTPUT, "FILE", 0, "write to FILE, whole or not at all", 0},
+    {0},
+};
+
+static const char help[] =
+    "IMAGE is a docker-archive, an OCI layout, a root file system tar or a directory; without one "
+    "an image like a small Debian system is generated.\n\n"
+    "Each engine imports the image layer by layer; then, for each commit, makes a container from "
+    "the newest image, mounts it, changes files, unmounts and commits; then removes everything. "
+    "Inodes and bytes are counted in the driver's directory before and after each step.";
+
+struct compare_args {
+    struct ol_compare_options options;
+    struct ol_backing_spec backing;
+    const char *backing_text;
+    enum ol_view view; /* as wanted */
+    enum ol_report_format format;
+    const char *output;
+    char **engines; /* owned */
+};
+
+static void compare_args_fini(struct compare_args *args)
+{
+    ol_engine_names_free(args->engines);
+    ol_backing_spec_fini(&args->backing);
+}
+
+static bool set_engines(struct ol_cli *cli, struct compare_args *args, const char *text)
+{
+    ol_auto_error struct ol_error err = OL_ERROR_INIT;
+
+    ol_engine_names_free(args->engines);
+    args->engines = NULL;
+    if (ol_engine_names_parse(text, &args->engines, &args->options.n_engines, &err) < 0) {
+        (void)ol_cli_usage(cli, "--drivers: %s", ol_error_text(&err));
+        return false;
+    }
+    for (size_t i = 0; i < args->options.n_engines; i++) {
+        ol_auto_free char *base = strndup(args->engines[i], strcspn(args->engines[i], ":"));
+
+        if (base != NULL && ol_driver_summary(base) == NULL) {
+            (void)ol_cli_usage(cli, "--drivers: no driver '%s'", base);
+            return false;
+        }
+    }
+    args->options.engines = args->engines;
+    return true;
+}
+
+/* An option whose text a library function judges. */
+static bool judged(struct ol_cli *cli, const char *option, int r, const struct ol_error *err)
+{
+    if (r == 0)
+        return true;
+    (void)ol_cli_usage(cli, "%s: %s", option, ol_error_text(err));
+    return false;
+}
+
+static bool take_number(struct ol_cli *cli, int key, const char *arg, struct compare_args *args)
+{
+    struct ol_report_workload *work = &args->options.workload;
+    uint64_t value = 0;
+
+    switch (key) {
+    case KEY_COMMITS:
+        if (!ol_cli_number(cli, "--commits", arg, false, 1, OL_MAX_IMAGE_LAYERS - 1, &value))
+            return false;
+        work->commits = (unsigned)value;
+        return true;
+    case KEY_ROUNDS:
+        if (!ol_cli_number(cli, "--rounds", arg, false, 1, 1000, &value))
+            return false;
+        work->rounds = (unsigned)value;
+        return true;
+    case KEY_SEED:
+        return ol_cli_number(cli, "--seed", arg, false, 0, INT64_MAX, &work->seed);
+    default:
+        return ol_cli_number(cli, "--change-bytes", arg, true, 0, 1ull << 30, &work->change_bytes);
+    }
+}
+
+static bool take(struct ol_cli *cli, int key, char *arg, void *data)
+{
+    ol_auto_error struct ol_error err = OL_ERROR_INIT;
+    struct compare_args *args = data;
+
+    switch (key) {
+    case OL_CLI_ARGUMENT:
+        args->options.image = arg;
+        return true;
+    case KEY_DRIVERS:
+        return set_engines(cli, args, arg);
+    case KEY_CHANGES:
+        return judged(cli, "--changes",
+                      ol_change_mix_parse(arg, &args->options.workload.changes, &err), &err);
+    case KEY_BACKING:
+        args->backing_text = arg;
+        ol_backing_spec_fini(&args->backing);
+        return judged(cli, "--backing", ol_backing_parse(arg, &args->backing, &err), &err);
+    case KEY_VIEW:
+        return judged(cli, "--view", ol_view_parse(arg, &args->view, &err), &err);
+    case KEY_TABLE:
+        args->format = OL_REPORT_TABLE;
+        return true;
+    case KEY_CSV:
+        args->format = OL_REPORT_CSV;
+        return true;
+    case KEY_MARKDOWN:
+        args->format = OL_REPORT_MARKDOWN;
+        return true;
+    case KEY_OUTPUT:
+        args->output = arg;
+        return true;
+    default:
+        return take_number(cli, key, arg, args);
+    }
+}
+
+static bool parse(struct ol_cli *cli, int argc, char **argv, struct compare_args *args)
+{
+    const struct ol_cli_syntax syntax = {
+        .options = options,
+        .take = take,
+        .data = args,
+        .max_arguments = 1,
+        .help = help,
+    };
+
+    args->options.workload = (struct ol_report_workload){
+        .commits = 3,
+        .changes = OL_CHANGE_MIX_DEFAULT,
+        .change_bytes = 4096,
+        .seed = 1,
+        .rounds = 5,
+        .warmup = true,
+    };
+    if (!set_engines(cli, args, "overlay,overlay2") || !ol_cli_parse(cli, &syntax, argc, argv))
+        return false;
+    if (cli->json)
+        args->format = OL_REPORT_JSON;
+    return true;
+}
+
+/* ---- where the result goes ---- */
+
+static struct ol_report_style style_for(const struct ol_cli *cli, bool to_stdout)
+{
+    struct winsize size = {0};
+    struct ol_report_style style = {.color = to_stdout && ol_cli_color(cli, STDOUT_FILENO)};
+
+    if (to_stdout && ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0)
+        style.width = size.ws_col;
+    return style;
+}
+
+static int write_output(const char *path, const char *text, size_t len, struct ol_error *err)
+{
+    const char *slash = strrchr(path, '/');
+    ol_auto_free char *dir = slash == NULL
+                                 ? strdup(".")
+                                 : strndup(path, slash == path ? 1 : (size_t)(slash - path));
+    ol_auto_fd int dir_fd = -1;
+    int r;
+
+    if (dir == NULL)
+        return ol_error_nomem(err);
+    dir_fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (dir_fd < 0)
+        return ol_error_sys(err, errno, "cannot open '%s' for --output", dir);
+    r = ol_fs_write_file_atomic(dir_fd, slash == NULL ? path : slash + 1, text, len, 0644, err);
+    return r < 0 ? ol_error_wrap(err, r, "--output '%s'", path) : 0;
+}
+
+static int print_report(struct ol_cli *cli, const struct compare_args *args,
+                        const struct ol_report *report, struct ol_error *err)
+{
+    struct ol_report_style style = style_for(cli, args->output == NULL);
+    ol_auto_free char *text = NULL;
+    size_t len = 0;
+    FILE *out;
+    int r;
+
+    if (args->output == NULL)
+        return ol_report_print(report, args->format, &style, stdout, err);
+    out = open_memstream(&text, &len);
+    if (out == NULL)
+        return ol_error_nomem(err);
+    r = ol_report_print(report, args->format, &style, out, err);
+    if (fclose(out) != 0 && r == 0)
+        r = ol_error_nomem(err);
+    return r < 0 ? r : write_output(args->output, text, len, err);
+}
+
+/* ---- the run ---- */
+
+static bool is_cancelled(void *data)
+{
+    (void)data; /* one flag for the process */
+    return ol_cli_cancelled();
+}
+
+/* In its view, in its place. */
+static int run_inside(struct ol_cli *cli, struct compare_args *args, const char *dir,
+                      struct ol_error *err)
+{
+    struct ol_progress progress;
+    struct ol_report report = {0};
+    int r;
+
+    ol_progress_init(&progress, cli);
+    args->options.dir = dir;
+    args->options.path_kind = ol_backing_path_kind(args->backing.kind);
+    args->options.dedicated = args->backing.kind != OL_BACKING_DIRECTORY;
+    args->options.cancelled = is_cancelled;
+    args->options.progress = ol_progress_show;
+    args->options.data = &progress;
+    r = ol_compare_run(&args->options, &report, err);
+    ol_progress_clear(&progress);
+    if (r == 0)
+        r = print_report(cli, args, &report, err);
+    ol_report_fini(&report);
+    return r;
+}
+
+/* A directory: its view first, because what is made in a user namespace is unmade there. */
+static int run_in_directory(struct ol_cli *cli, struct compare_args *args, struct ol_error *err)
+{
+    struct ol_backing *backing = NULL;
+    int closed;
+    int r = ol_fs_mkdir_path(args->backing.dir, 0711, err);
+
+    if (r == 0)
+        r = ol_view_choose(args->backing.dir, args->view, &args->options.view, err);
+    if (r == 0 && args->options.view == OL_VIEW_USERNS)
+        r = ol_view_enter_userns(err);
+    if (r == 0 && args->options.view == OL_VIEW_KERNEL)
+        r = ol_view_private_mounts(err);
+    if (r == 0)
+        r = ol_backing_open(&args->backing, args->backing.dir, &backing, err);
+    if (r < 0)
+        return r;
+    r = run_inside(cli, args, ol_backing_path(backing), err);
+    closed = ol_backing_close(backing, r < 0 ? NULL : err);
+    return r < 0 ? r : closed;
+}
+
+/*
+ * A file system of our own was mounted outside the user namespace and cannot be unmounted inside: a
+ * child enters it, and the place is unmade here. The child says what is wrong itself.
+ */
+static int run_in_child(struct ol_cli *cli, struct compare_args *args, const char *dir,
+                        int *ret_status, struct ol_error *err)
+{
+    int status = 0;
+    pid_t child;
+
+    (void)fflush(stdout); /* nothing was printed yet; the child must not print it again */
+    child = fork();
+    if (child < 0)
+        return ol_error_sys(err, errno, "cannot start a process");
+    if (child == 0) {
+        int r = ol_view_enter_userns(err);
+
+        if (r == 0)
+            r = run_inside(cli, args, dir, err);
+        status = r < 0 ? ol_cli_fail(cli, r, err) : OL_EXIT_OK;
+        if (fflush(stdout) != 0 || ferror(stdout) != 0)
+            status = OL_EXIT_FAILED;
+        _exit(status);
+    }
+    while (waitpid(child, &status, 0) < 0 && errno == EINTR)
+        continue;
+    *ret_status = WIFEXITED(status) ? WEXITSTATUS(status) : OL_EXIT_FAILED;
+    return 0;
+}
+
+static int run_on_file_system(struct ol_cli *cli, struct compare_args *args, int *ret_status,
+                              struct ol_error *err)
+{
+    struct ol_backing *backing = NULL;
+    int closed;
+    int r = ol_fs_mkdir_path(cli->root, 0711, err);
+
+    if (r == 0)
+        r = ol_view_private_mounts(err);
+    if (r < 0)
+        return ol_error_wrap(err, r, "--backing %s", args->backing_text);
+    r = ol_backing_open(&args->backing, cli->root, &backing, err);
+    if (r < 0)
+        return ol_error_wrap(err, r, "--backing %s", args->backing_text);
+    r = ol_view_choose(ol_backing_path(backing), args->view, &args->options.view, err);
+    if (r == 0 && args->options.view == OL_VIEW_USERNS)
+        r = run_in_child(cli, args, ol_backing_path(backing), ret_status, err);
+    else if (r == 0)
+        r = run_inside(cli, args, ol_backing_path(backing), err);
+    closed = ol_backing_close(backing, r < 0 ? NULL : err);
+    return r < 0 ? r : closed;
+}
+
+int cmd_compare(struct ol_cli *cli, int argc, char **argv)
+{
+    ol_auto_error struct ol_error err = OL_ERROR_INIT;
+    __attribute__((cleanup(compare_args_fini))) struct compare_args args = {0};
+    int status = OL_EXIT_OK;
+    int r = 0;
+
+    if (!parse(cli, argc, argv, &args))
+        return cli->status;
+    if (args.backing_text == NULL) {
+        args.backing.dir = strdup(cli->root);
+        r = args.backing.dir == NULL ? ol_error_nomem(&err) : 0;
+    }
+    if (r == 0)
+        r = args.backing.kind == OL_BACKING_DIRECTORY
+                ? run_in_directory(cli, &args, &err)
+                : run_on_file_system(cli, &args, &status, &err);
+    return r < 0 ? ol_cli_fail(cli, r, &err) : status;
+}

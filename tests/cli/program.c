@@ -1,0 +1,228 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Running the overlab command; see program.h. */
+#include "cli/program.h"
+
+#include "common/buf.h"
+
+#include <ctype.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <time.h>
+
+void program_result_fini(struct program_result *result)
+{
+    free(result->out);
+    free(result->err);
+    result->out = result->err = NULL;
+}
+
+static const char *program_path(void)
+{
+    const char *other = getenv("OL_TEST_PROGRAM");
+
+    return other != NULL ? other : OL_PROGRAM;
+}
+
+static void set_environment(const char *const *env)
+{
+    (void)unsetenv("NO_COLOR");
+    (void)unsetenv("OL_DEBUG");
+    for (; env != NULL && *env != NULL; env++) {
+        char *pair = strdup(*env);
+
+        if (pair == NULL || putenv(pair) != 0)
+            _exit(126);
+    }
+}
+
+static void become_program(const struct program_run *run, const int out[2], const int err[2])
+{
+    const char **argv;
+    size_t n = 0;
+    int in = open(run->in_path != NULL ? run->in_path : "/dev/null", O_RDONLY);
+    int to = run->out_path != NULL ? open(run->out_path, O_WRONLY) : out[1];
+
+    while (run->args[n] != NULL)
+        n++;
+    argv = calloc(n + 2, sizeof *argv);
+    if (in < 0 || to < 0 || argv == NULL || dup2(in, 0) < 0 || dup2(to, 1) < 0 ||
+        dup2(err[1], 2) < 0 || (run->cwd != NULL && chdir(run->cwd) < 0))
+        _exit(126);
+    argv[0] = "overlab";
+    memcpy(argv + 1, run->args, n * sizeof *argv);
+    set_environment(run->env);
+    (void)execv(program_path(), (char **)(uintptr_t)argv); /* execv changes none of them */
+    _exit(127);
+}
+
+/* Milliseconds of the monotonic clock. */
+static long now_ms(void)
+{
+    struct timespec now;
+
+    assert_int_equal(clock_gettime(CLOCK_MONOTONIC, &now), 0);
+    return (long)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+static bool take_some(struct pollfd *from, struct ol_buf *into)
+{
+    char block[65536];
+    ssize_t n;
+
+    if (from->fd < 0 || from->revents == 0)
+        return from->fd >= 0;
+    n = read(from->fd, block, sizeof block);
+    if (n > 0) {
+        assert_int_equal(ol_buf_append(into, block, (size_t)n), 0);
+        return true;
+    }
+    close(from->fd);
+    from->fd = -1;
+    return false;
+}
+
+/* Read both pipes to their ends, sending the signal when its time comes. */
+static void listen_to(const struct program_run *run, pid_t child, int out, int err,
+                      struct ol_buf *out_text, struct ol_buf *err_text)
+{
+    struct pollfd pipes[2] = {{.fd = out, .events = POLLIN}, {.fd = err, .events = POLLIN}};
+    long start = now_ms();
+    bool sent = run->after_ms == 0;
+
+    while (pipes[0].fd >= 0 || pipes[1].fd >= 0) {
+        long left = sent ? 1000 : (long)run->after_ms - (now_ms() - start);
+
+        if (!sent && left <= 0) {
+            assert_int_equal(kill(child, run->signal), 0);
+            sent = true;
+            continue;
+        }
+        if (poll(pipes, 2, (int)left) < 0)
+            fail_msg("poll failed");
+        (void)take_some(&pipes[0], out_text);
+        (void)take_some(&pipes[1], err_text);
+    }
+}
+
+void program_run(const struct program_run *run, struct program_result *ret)
+{
+    ol_auto_buf struct ol_buf out_text = OL_BUF_INIT;
+    ol_auto_buf struct ol_buf err_text = OL_BUF_INIT;
+    int out[2];
+    int err[2];
+    int status = 0;
+    pid_t child;
+
+    assert_int_equal(pipe2(out, O_CLOEXEC), 0);
+    assert_int_equal(pipe2(err, O_CLOEXEC), 0);
+    child = fork();
+    assert_true(child >= 0);
+    if (child == 0)
+        become_program(run, out, err);
+    close(out[1]);
+    close(err[1]);
+    listen_to(run, child, out[0], err[0], &out_text, &err_text);
+    assert_int_equal(waitpid(child, &status, 0), child);
+    ret->status = WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+    ret->out_len = out_text.len;
+    ret->out = ol_buf_steal(&out_text);
+    ret->err = ol_buf_steal(&err_text);
+    assert_non_null(ret->out);
+    assert_non_null(ret->err);
+}
+
+void program_args(struct program_result *ret, const char *const *args)
+{
+    const struct program_run run = {.args = args};
+
+    program_run(&run, ret);
+}
+
+static void bless(const char *path, const char *text)
+{
+    FILE *file = fopen(path, "we");
+
+    assert_non_null(file);
+    assert_true(fputs(text, file) >= 0);
+    assert_int_equal(fclose(file), 0);
+}
+
+void assert_golden(const char *name, const char *text)
+{
+    ol_auto_free char *path = NULL;
+    ol_auto_buf struct ol_buf want = OL_BUF_INIT;
+    ol_auto_file FILE *file = NULL;
+    char block[4096];
+    size_t n;
+
+    assert_true(asprintf(&path, "%s/%s", OL_GOLDEN_DIR, name) > 0);
+    if (getenv("OL_BLESS") != NULL) {
+        bless(path, text);
+        return;
+    }
+    file = fopen(path, "re");
+    if (file == NULL)
+        fail_msg("no golden file '%s': run with OL_BLESS=1 and look at it", path);
+    while ((n = fread(block, 1, sizeof block, file)) > 0)
+        assert_int_equal(ol_buf_append(&want, block, n), 0);
+    assert_string_equal(text, ol_buf_str(&want));
+}
+
+static bool is_unit(const char *text, size_t len)
+{
+    static const char *const units[] = {"s", "ms", "us", "B", "KiB", "MiB", "GiB"};
+
+    for (size_t i = 0; i < OL_ARRAY_LEN(units); i++) {
+        if (strlen(units[i]) == len && strncmp(text, units[i], len) == 0)
+            return true;
+    }
+    return false;
+}
+
+/* Length of a number at text, with its commas, points and sign inside a range; 0 for none. */
+static size_t number_length(const char *text)
+{
+    size_t len = strspn(text, "0123456789,.");
+
+    if (!isdigit((unsigned char)text[0]))
+        return 0;
+    while (len > 0 && !isdigit((unsigned char)text[len - 1]))
+        len--;
+    return len;
+}
+
+static size_t skip_unit(const char *text)
+{
+    size_t len = text[0] == ' ' ? strspn(text + 1, "smuBKiMGib") : 0;
+
+    return len > 0 && is_unit(text + 1, len) && !isalnum((unsigned char)text[1 + len]) ? 1 + len
+                                                                                       : 0;
+}
+
+char *normalised(const char *text)
+{
+    ol_auto_buf struct ol_buf buf = OL_BUF_INIT;
+
+    while (*text != '\0') {
+        size_t hex = strspn(text, "0123456789abcdef");
+        size_t number = number_length(text);
+
+        if (hex == 64) {
+            assert_int_equal(ol_buf_puts(&buf, "HASH"), 0);
+            text += hex;
+        } else if (number > 0) {
+            assert_int_equal(ol_buf_putc(&buf, '#'), 0);
+            text += number;
+            text += skip_unit(text);
+        } else if (*text == ' ') {
+            assert_int_equal(ol_buf_putc(&buf, ' '), 0);
+            text += strspn(text, " ");
+        } else {
+            assert_int_equal(ol_buf_putc(&buf, *text++), 0);
+        }
+    }
+    return ol_buf_steal(&buf);
+}

@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Running the overlab command as a user would, and holding what it prints against golden files.
+ * OL_TEST_PROGRAM names another program to test (an installed one); OL_BLESS=1 rewrites the golden
+ * files instead of comparing.
+ */
+#ifndef OL_TESTS_CLI_PROGRAM_H
+#define OL_TESTS_CLI_PROGRAM_H
+
+#include "support/support.h"
+
+#include <sys/types.h>
+
+struct program_result {
+    int status; /* exit status, or 128 + the signal that ended it */
+    char *out;  /* owned, terminated; what it wrote to stdout */
+    char *err;  /* owned; and to stderr */
+    size_t out_len;
+};
+void program_result_fini(struct program_result *result);
+#define auto_result __attribute__((cleanup(program_result_fini)))
+
+struct program_run {
+    const char *const *args; /* NULL-terminated, without the program's name */
+    const char *const *env;  /* "NAME=value" set on top, NULL-terminated; NULL for none */
+    const char *in_path;     /* stdin; NULL: /dev/null */
+    const char *out_path;    /* stdout goes there instead of result.out; NULL: captured */
+    const char *cwd;         /* working directory; NULL: the test's */
+    int signal;              /* sent to it ... */
+    unsigned after_ms;       /* ... after so long; 0: never */
+};
+
+/** Run it; the caller frees the result with program_result_fini(). */
+void program_run(const struct program_run *run, struct program_result *ret);
+
+/** Run with these arguments: program("layer", "ls", NULL). */
+#define program(ret, ...) program_args((ret), (const char *const[]){__VA_ARGS__, NULL})
+void program_args(struct program_result *ret, const char *const *args);
+
+/** The text equals tests/cli/golden/NAME. */
+void assert_golden(const char *name, const char *text);
+
+/**
+ * What does not change from run to run: numbers become "#" (with their unit of time or size),
+ * digests "HASH", runs of blanks one. Owned by the caller.
+ */
+char *normalised(const char *text);
+
+#endif

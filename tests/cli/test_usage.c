@@ -1,0 +1,192 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Help, versions, wrong usage: what a user meets first. */
+#include "cli/program.h"
+
+#include <string.h>
+
+static void help__lists_every_subcommand(void **state)
+{
+    auto_result struct program_result top = {0};
+    auto_result struct program_result word = {0};
+
+    (void)state;
+    program(&top, "--help");
+    assert_int_equal(top.status, 0);
+    assert_string_equal(top.err, "");
+    assert_golden("help.txt", top.out);
+    program(&word, "help");
+    assert_int_equal(word.status, 0);
+    assert_string_equal(word.out, top.out);
+}
+
+static void help__of_each_subcommand(void **state)
+{
+    static const char *const names[][2] = {
+        {"layer", "create"}, {"layer", "apply"},  {"layer", "diff"},    {"layer", "changes"},
+        {"layer", "mount"},  {"layer", "umount"}, {"layer", "rm"},      {"layer", "ls"},
+        {"layer", "du"},     {"layer", "show"},   {"completion", NULL},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < OL_ARRAY_LEN(names); i++) {
+        auto_result struct program_result result = {0};
+        ol_auto_free char *golden = NULL;
+        const char *second = names[i][1] != NULL ? names[i][1] : "--help";
+
+        program(&result, names[i][0], second, names[i][1] != NULL ? "--help" : NULL);
+        assert_int_equal(result.status, 0);
+        assert_string_equal(result.err, "");
+        assert_true(asprintf(&golden, "help-%s%s%s.txt", names[i][0],
+                             names[i][1] != NULL ? "-" : "",
+                             names[i][1] != NULL ? names[i][1] : "") > 0);
+        assert_golden(golden, result.out);
+    }
+}
+
+static void help__of_a_group_lists_its_commands(void **state)
+{
+    auto_result struct program_result result = {0};
+
+    (void)state;
+    program(&result, "layer", "--help");
+    assert_int_equal(result.status, 0);
+    assert_golden("help-layer.txt", result.out);
+}
+
+static void version__is_one_line(void **state)
+{
+    auto_result struct program_result result = {0};
+
+    (void)state;
+    program(&result, "--version");
+    assert_int_equal(result.status, 0);
+    assert_memory_equal(result.out, "overlab ", 8);
+    assert_ptr_equal(strchr(result.out, '\n'), result.out + strlen(result.out) - 1);
+}
+
+static void completion__is_a_script_bash_accepts(void **state)
+{
+    auto_result struct program_result result = {0};
+    struct test_dir dir;
+    ol_auto_free char *command = NULL;
+
+    (void)state;
+    program(&result, "completion", "bash");
+    assert_int_equal(result.status, 0);
+    test_dir_make(&dir);
+    test_write(dir.fd, "completion", result.out);
+    assert_true(asprintf(&command,
+                         "bash -c 'source %s/completion && COMP_WORDS=(overlab lay) COMP_CWORD=1 "
+                         "&& _overlab && test \"${COMPREPLY[*]}\" = layer'",
+                         dir.path) > 0);
+    assert_int_equal(system(command), 0); /* a shell is what is being tested */
+    test_dir_remove(&dir);
+}
+
+/* Wrong usage: status 2, nothing on stdout, one line that says what and one that says where. */
+static void usage__says_what_is_wrong(void **state)
+{
+    static const char *const cases[][6] = {
+        {NULL},
+        {"frobnicate"},
+        {"--frobnicate"},
+        {"layer"},
+        {"layer", "frobnicate"},
+        {"compare", "--frobnicate"},
+        {"compare", "a", "b"},
+        {"compare", "--rounds"},
+        {"compare", "--rounds", "0"},
+        {"compare", "--rounds", "many"},
+        {"compare", "--rounds", "-1"},
+        {"compare", "--commits", "125"},
+        {"compare", "--commits", "1.5"},
+        {"compare", "--change-bytes", "1x"},
+        {"compare", "--change-bytes", "99999999999999999999"},
+        {"compare", "--seed", "99999999999999999999"},
+        {"compare", "--drivers", ""},
+        {"compare", "--drivers", "overlay,overlay"},
+        {"compare", "--drivers", "overlay3"},
+        {"compare", "--drivers", "clone=all"},
+        {"compare", "--view", "sideways"},
+        {"compare", "--changes", "explode=1"},
+        {"compare", "--backing", "ext4:lots"},
+        {"layer", "create"},
+        {"layer", "create", "a", "b", "c"},
+        {"layer", "create", "../a"},
+        {"layer", "create", ""},
+        {"layer", "rm"},
+        {"layer", "diff", "--json", "a"},
+        {"--json", "layer", "create", "a"},
+        {"--debug=everything", "layer", "ls"},
+        {"--root=", "layer", "ls"},
+        {"completion", "fish"},
+    };
+    FILE *all;
+    ol_auto_free char *text = NULL;
+    size_t len = 0;
+
+    (void)state;
+    all = open_memstream(&text, &len);
+    assert_non_null(all);
+    for (size_t i = 0; i < OL_ARRAY_LEN(cases); i++) {
+        auto_result struct program_result result = {0};
+
+        program_args(&result, cases[i]);
+        fprintf(all, "$ overlab");
+        for (size_t word = 0; cases[i][word] != NULL; word++)
+            fprintf(all, " %s", cases[i][word][0] != '\0' ? cases[i][word] : "''");
+        fprintf(all, "\n%s", result.err);
+        assert_int_equal(result.status, 2);
+        assert_string_equal(result.out, "");
+    }
+    assert_int_equal(fclose(all), 0);
+    assert_golden("usage.txt", text);
+}
+
+static void output__a_full_disk_fails_the_command(void **state)
+{
+    const struct program_run run = {
+        .args = (const char *const[]){"--help", NULL},
+        .out_path = "/dev/full",
+    };
+    auto_result struct program_result result = {0};
+
+    (void)state;
+    program_run(&run, &result);
+    assert_int_equal(result.status, 1);
+    assert_non_null(strstr(result.err, "cannot write to standard output: No space left"));
+}
+
+static void debug__environment_is_read(void **state)
+{
+    struct test_dir dir;
+    ol_auto_free char *root = NULL;
+    auto_result struct program_result result = {0};
+    const struct program_run run = {
+        .args = (const char *const[]){"completion", "bash", NULL},
+        .env = (const char *const[]){"OL_DEBUG=mount,nonsense", NULL},
+    };
+
+    (void)state;
+    test_dir_make(&dir);
+    program_run(&run, &result);
+    assert_int_equal(result.status, 0);
+    assert_non_null(strstr(result.err, "no debug area 'nonsense' (in OL_DEBUG)"));
+    test_dir_remove(&dir);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(help__lists_every_subcommand),
+        cmocka_unit_test(help__of_each_subcommand),
+        cmocka_unit_test(help__of_a_group_lists_its_commands),
+        cmocka_unit_test(version__is_one_line),
+        cmocka_unit_test(completion__is_a_script_bash_accepts),
+        cmocka_unit_test(usage__says_what_is_wrong),
+        cmocka_unit_test(output__a_full_disk_fails_the_command),
+        cmocka_unit_test(debug__environment_is_read),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
