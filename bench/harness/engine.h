@@ -80,6 +80,9 @@ extern const struct ol_engine_ops ol_driver_engine_ops;
  */
 int ol_engine_law(const char *name, enum ol_law *ret);
 
+/** True when the full name carries this option ("clone=all"). */
+bool ol_engine_has_option(const char *name, const char *option);
+
 /**
  * Split "overlay,overlay:diff=upper,clone=all,overlay2" into full names. Options are separated by
  * commas too: a piece with "=" and no ":" before it goes on with the engine before it.

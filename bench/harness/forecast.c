@@ -8,14 +8,16 @@
 
 #define LAWS ((unsigned)OL_LAW_NULL + 1)
 
-/* What one layer or commit should add, law by law. */
+/* What one layer should add, law by law. */
 struct layer_forecast {
     struct ol_inode_kinds apply[LAWS];
 };
 
 struct commit_forecast {
-    struct ol_inode_kinds create[LAWS], change[LAWS], apply[LAWS];
-    struct ol_plan *plan; /* owned */
+    struct ol_inode_kinds create[LAWS], change[LAWS];
+    struct ol_inode_kinds commit[LAWS];       /* the diff mounts nothing but the container */
+    struct ol_inode_kinds naive_commit[LAWS]; /* the diff mounts the init layer too */
+    struct ol_plan *plan;                     /* owned */
 };
 
 struct ol_forecast {
@@ -78,30 +80,48 @@ int ol_forecast_layer(struct ol_forecast *forecast, const struct ol_input *input
         r = ol_layer_scan(input, NULL, add_entry, forecast->model, ret, err);
     if (r < 0)
         return r;
-    for (unsigned law = 0; law < LAWS; law++)
-        ol_law_image_layer((enum ol_law)law, forecast->model, index == 0,
-                           &forecast->layers[index].apply[law]);
+    for (unsigned law = 0; law < LAWS && r == 0; law++)
+        r = ol_law_layer_apply((enum ol_law)law, forecast->model, index == 0, true,
+                               &forecast->layers[index].apply[law]);
     forecast->seen_layers++;
-    return 0;
+    return r < 0 ? ol_error_nomem(err) : 0;
+}
+
+/* One commit on the model as it stands: create, plan (which changes the model), commit. */
+static int forecast_commit(struct ol_forecast *forecast, struct commit_forecast *commit,
+                           const struct ol_change_mix *mix, uint64_t change_bytes, uint64_t seed,
+                           struct ol_error *err)
+{
+    struct ol_model *model = forecast->model;
+    int r = 0;
+
+    for (unsigned law = 0; law < LAWS && r == 0; law++)
+        r = ol_law_container_create((enum ol_law)law, model, true, &commit->create[law]);
+    if (r < 0)
+        return ol_error_nomem(err);
+    r = ol_plan_make(model, mix, change_bytes, seed, &commit->plan, err);
+    if (r < 0)
+        return r;
+    for (unsigned law = 0; law < LAWS && r == 0; law++) {
+        ol_plan_predict(commit->plan, (enum ol_law)law, &commit->change[law]);
+        r = ol_law_commit((enum ol_law)law, model, &commit->create[law], false,
+                          &commit->commit[law]);
+        if (r == 0)
+            r = ol_law_commit((enum ol_law)law, model, &commit->create[law], true,
+                              &commit->naive_commit[law]);
+    }
+    return r < 0 ? ol_error_nomem(err) : 0;
 }
 
 int ol_forecast_commits(struct ol_forecast *forecast, const struct ol_change_mix *mix,
                         uint64_t change_bytes, uint64_t seed, struct ol_error *err)
 {
     for (unsigned i = 0; i < forecast->commits; i++) {
-        struct commit_forecast *commit = &forecast->planned[i];
-        int r;
+        int r = forecast_commit(forecast, &forecast->planned[i], mix, change_bytes, seed + i, err);
 
-        for (unsigned law = 0; law < LAWS; law++)
-            ol_law_container_create((enum ol_law)law, forecast->model, true, &commit->create[law]);
-        r = ol_plan_make(forecast->model, mix, change_bytes, seed + i, &commit->plan, err);
         if (r < 0)
             return ol_error_wrap(err, r, "planning commit %u", i);
-        forecast->plans[i] = commit->plan;
-        for (unsigned law = 0; law < LAWS; law++) {
-            ol_plan_predict(commit->plan, (enum ol_law)law, &commit->change[law]);
-            ol_law_image_layer((enum ol_law)law, forecast->model, false, &commit->apply[law]);
-        }
+        forecast->plans[i] = forecast->planned[i].plan;
     }
     return 0;
 }
@@ -111,48 +131,67 @@ struct ol_plan *const *ol_forecast_plans(const struct ol_forecast *forecast)
     return forecast->plans;
 }
 
-static void set(struct ol_bench_step *step, const struct ol_inode_kinds *kinds)
+/* The mount and its mount point go together; without mounts there is neither. */
+static struct ol_inode_kinds mount_kinds(enum ol_law law, bool mounts, bool undo)
 {
-    step->has_prediction = true;
-    step->predicted = *kinds;
+    struct ol_inode_kinds kinds = {0};
+
+    if (!mounts)
+        return kinds;
+    ol_law_container_mount(law, &kinds);
+    if (undo)
+        kinds = (struct ol_inode_kinds){
+            .directory = -kinds.directory,
+            .regular = -kinds.regular,
+            .symlink = -kinds.symlink,
+            .device = -kinds.device,
+            .fifo = -kinds.fifo,
+            .whiteout = -kinds.whiteout,
+            .bookkeeping = -kinds.bookkeeping,
+        };
+    return kinds;
+}
+
+static void fill_step(const struct ol_forecast *forecast, enum ol_law law, bool mounts,
+                      bool naive_diff, struct ol_bench_step *step)
+{
+    const struct commit_forecast *planned = &forecast->planned[step->index];
+    bool known = true;
+
+    switch (step->op) {
+    case OL_STEP_LAYER_APPLY:
+        step->predicted = forecast->layers[step->index].apply[law];
+        break;
+    case OL_STEP_CONTAINER_CREATE:
+        step->predicted = planned->create[law];
+        break;
+    case OL_STEP_CONTAINER_MOUNT:
+    case OL_STEP_CONTAINER_UNMOUNT:
+        step->predicted = mount_kinds(law, mounts, step->op == OL_STEP_CONTAINER_UNMOUNT);
+        break;
+    case OL_STEP_CONTAINER_CHANGE:
+        step->predicted = planned->change[law];
+        break;
+    case OL_STEP_COMMIT:
+        step->predicted = mounts && naive_diff ? planned->naive_commit[law] : planned->commit[law];
+        break;
+    case OL_STEP_CONTAINER_REMOVE:
+    case OL_STEP_IMAGE_REMOVE:
+    case OL_STEP_OPS:
+        known = false; /* the oracle has no law for what removing frees */
+        break;
+    }
+    step->has_prediction = known;
 }
 
 void ol_forecast_fill(const struct ol_forecast *forecast, bool mounts,
                       struct ol_bench_engine *engine)
 {
-    struct ol_inode_kinds merged = {.directory = 1};
+    bool naive_diff = !ol_engine_has_option(engine->name, "diff=upper");
     enum ol_law law;
 
     if (ol_engine_law(engine->name, &law) < 0)
         return;
-    if (!mounts || law == OL_LAW_VFS || law == OL_LAW_NULL)
-        merged = (struct ol_inode_kinds){0};
-    for (size_t i = 0; i < engine->n_steps; i++) {
-        struct ol_bench_step *step = &engine->steps[i];
-
-        switch (step->op) {
-        case OL_STEP_LAYER_APPLY:
-            set(step, &forecast->layers[step->index].apply[law]);
-            break;
-        case OL_STEP_CONTAINER_CREATE:
-            set(step, &forecast->planned[step->index].create[law]);
-            break;
-        case OL_STEP_CONTAINER_MOUNT:
-            set(step, &merged);
-            break;
-        case OL_STEP_CONTAINER_CHANGE:
-            set(step, &forecast->planned[step->index].change[law]);
-            break;
-        case OL_STEP_CONTAINER_UNMOUNT:
-            set(step, &(struct ol_inode_kinds){.directory = -merged.directory});
-            break;
-        case OL_STEP_COMMIT:
-            set(step, &forecast->planned[step->index].apply[law]);
-            break;
-        case OL_STEP_CONTAINER_REMOVE:
-        case OL_STEP_IMAGE_REMOVE:
-        case OL_STEP_OPS:
-            break;
-        }
-    }
+    for (size_t i = 0; i < engine->n_steps; i++)
+        fill_step(forecast, law, mounts, naive_diff, &engine->steps[i]);
 }

@@ -80,17 +80,17 @@ int ol_engine_names_parse(const char *text, char ***ret, size_t *ret_count, stru
     return 0;
 }
 
-/* The option "clone=all" among the comma-separated ones after the colon. */
-static bool has_clone_all(const char *options)
+bool ol_engine_has_option(const char *name, const char *option)
 {
-    static const char wanted[] = "clone=all";
+    const char *at = name + strcspn(name, ":");
+    size_t wanted = strlen(option);
 
-    while (*options != '\0') {
-        size_t len = strcspn(options, ",");
+    while (*at != '\0') {
+        size_t len = strcspn(++at, ","); /* past the colon or comma */
 
-        if (len == sizeof wanted - 1 && memcmp(options, wanted, len) == 0)
+        if (len == wanted && memcmp(at, option, len) == 0)
             return true;
-        options += len + (options[len] == ',');
+        at += len;
     }
     return false;
 }
@@ -112,7 +112,7 @@ int ol_engine_law(const char *name, enum ol_law *ret)
         if (strlen(laws[i].name) != len || memcmp(laws[i].name, name, len) != 0)
             continue;
         *ret = laws[i].law;
-        if (laws[i].law == OL_LAW_OVERLAY && name[len] == ':' && has_clone_all(name + len + 1))
+        if (laws[i].law == OL_LAW_OVERLAY && ol_engine_has_option(name, "clone=all"))
             *ret = OL_LAW_OVERLAY_CLONE_ALL;
         return 0;
     }

@@ -74,12 +74,23 @@ static void law__follows_name_and_options(void **state)
     assert_int_equal(ol_engine_law("overlay3", &law), -ENOENT);
 }
 
+static void option__is_a_whole_word_after_the_colon(void **state)
+{
+    (void)state;
+    assert_true(ol_engine_has_option("overlay:diff=upper,clone=all", "diff=upper"));
+    assert_true(ol_engine_has_option("overlay:diff=upper,clone=all", "clone=all"));
+    assert_false(ol_engine_has_option("overlay:diff=upper2", "diff=upper"));
+    assert_false(ol_engine_has_option("overlay", "overlay"));
+    assert_false(ol_engine_has_option("overlay:", "diff=upper"));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(names__plain_list),
         cmocka_unit_test(names__options_keep_their_commas),
         cmocka_unit_test(names__refuses_holes_and_repeats),
+        cmocka_unit_test(option__is_a_whole_word_after_the_colon),
         cmocka_unit_test(law__follows_name_and_options),
     };
 
