@@ -154,7 +154,7 @@ int ol_archive_open(const struct ol_archive *archive, const char *name, struct o
     if (archive->is_dir)
         return dir_open(archive, name, ret, ret_fd, err);
     r = tar_find(archive, name, &entry, err);
-    if (r < 0)
+    if (entry == NULL) /* exactly when r < 0 */
         return r;
     *ret = (struct ol_input){
         .fd = archive->fd, .offset = (int64_t)entry->offset, .length = entry->length};

@@ -118,8 +118,7 @@ static void touch_parents(struct chain *c, const char *path)
         memcpy(dir, path, i);
         dir[i] = '\0';
         n = find(c, dir);
-        assert_non_null(n);
-        if (n->touched)
+        if (n == NULL || n->touched)
             continue;
         n->touched = true;
         (void)add_entry(c, dir, KIND_DIR);
@@ -179,6 +178,7 @@ static void op_put(struct chain *c)
     char path[96];
     enum kind kind = (enum kind)(pick(c, 8));
     const struct node *old;
+    struct node *now;
 
     if (kind > KIND_DEVICE || (kind == KIND_DEVICE && !c->devices))
         kind = KIND_FILE;
@@ -189,11 +189,11 @@ static void op_put(struct chain *c)
     touch_parents(c, path);
     if (old != NULL && !(old->kind == KIND_DIR && kind == KIND_DIR))
         forget_below(c, path, true); /* another type: what was there goes */
-    if (find(c, path) == NULL) {
+    now = find(c, path);
+    if (now == NULL)
         put_node(c, path, kind);
-    } else {
-        find(c, path)->touched = true;
-    }
+    else
+        now->touched = true;
     (void)add_entry(c, path, kind);
 }
 
@@ -229,7 +229,7 @@ static void op_opaque(struct chain *c)
     if (n == NULL || touched(c, dir))
         return;
     touch_parents(c, dir);
-    find(c, dir)->touched = true;
+    n->touched = true; /* touching parents moves no node */
     forget_below(c, dir, false);
     (void)add_entry(c, dir, KIND_DIR);
     (void)snprintf(opq, sizeof opq, "%s/.wh..wh..opq", dir);
