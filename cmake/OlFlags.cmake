@@ -4,7 +4,7 @@ target_compile_definitions(ol_flags INTERFACE _GNU_SOURCE _FILE_OFFSET_BITS=64)
 target_compile_options(ol_flags INTERFACE
     -Wall -Wextra -Wpedantic -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wold-style-definition
     -Wpointer-arith -Wcast-qual -Wwrite-strings -Wundef -Wformat=2 -Wvla -Wimplicit-fallthrough
-    -Wnull-dereference -Wno-gnu -Wno-missing-field-initializers
+    -Wno-gnu -Wno-missing-field-initializers
     -fno-common -fstack-protector-strong -fno-strict-aliasing)
 if(CMAKE_C_COMPILER_ID STREQUAL "GNU")
     target_compile_options(ol_flags INTERFACE -Wlogical-op -Wduplicated-cond)
