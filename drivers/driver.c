@@ -418,9 +418,13 @@ int ol_driver_stack_got(struct ol_driver *drv, const char *id, struct ol_driver_
 int ol_driver_stack_open(struct ol_driver *drv, const char *id, struct ol_driver_stack *ret,
                          struct ol_error *err)
 {
-    if (drv->compare_stacks && drv->ops->stack != NULL)
-        return drv->ops->stack(drv, id, ret, err);
-    return ol_driver_stack_got(drv, id, ret, err);
+    int r = 0;
+
+    if (!drv->compare_stacks || drv->ops->stack == NULL)
+        return ol_driver_stack_got(drv, id, ret, err);
+    if (drv->ops->touch != NULL)
+        r = drv->ops->touch(drv, id, err);
+    return r < 0 ? r : drv->ops->stack(drv, id, ret, err);
 }
 
 struct put_later {

@@ -41,6 +41,9 @@ struct ol_driver_ops {
     bool (*exists)(struct ol_driver *drv, const char *id); /* <home>/<id> is a directory */
     int (*stack)(struct ol_driver *drv, const char *id, struct ol_driver_stack *ret,
                  struct ol_error *err); /* get() and the one mounted directory */
+    int (*touch)(struct ol_driver *drv, const char *id,
+                 struct ol_error *err); /* before a stack is compared in place of a mount: leave in
+                                           the layer what mounting it would have left; nothing */
     int (*diff)(struct ol_driver *drv, const char *id, const char *parent, int out_fd,
                 struct ol_tar_result *ret, struct ol_error *err); /* ol_naive_diff() */
     int (*changes)(struct ol_driver *drv, const char *id, const char *parent,

@@ -219,3 +219,17 @@ int ol_layer_size(int dir_fd, uint64_t *ret_bytes, struct ol_error *err)
         *ret_bytes = usage.apparent_bytes;
     return r;
 }
+
+int ol_layer_mark(int layer_fd, struct ol_error *err)
+{
+    int r = ol_fs_write_file(layer_fd, OL_LAYER_APPLYING, "", 0, 0600, err);
+
+    if (r < 0)
+        (void)unlinkat(layer_fd, OL_LAYER_APPLYING, 0); /* a failed write may have made it */
+    return r;
+}
+
+int ol_layer_unmark(int layer_fd, struct ol_error *err)
+{
+    return ol_fs_unlink(layer_fd, OL_LAYER_APPLYING, err);
+}

@@ -60,6 +60,14 @@ int ol_layers_list(int dir_fd, int (*fn)(const char *id, void *data), void *data
 /** Remove layers half-made and half-removed, and trial directories. */
 int ol_layers_clean(int home_fd, const char *path, struct ol_error *err);
 
+/*
+ * A layer that is being written to in place (through its mount) carries this file: killed in
+ * between, it is half-made, and the next open removes it.
+ */
+#define OL_LAYER_APPLYING "applying"
+int ol_layer_mark(int layer_fd, struct ol_error *err);
+int ol_layer_unmark(int layer_fd, struct ol_error *err);
+
 /**
  * Swap a finished directory in: dir_fd/made becomes dir_fd/name, replacing an empty directory
  * there. @return 0, or -ENOTEMPTY / -EEXIST when name holds something.

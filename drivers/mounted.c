@@ -241,25 +241,85 @@ void ol_mounted_fini(struct ol_mounted *mounted, struct ol_driver *drv)
     mounted->refs = NULL;
 }
 
-/* ---- roots ---- */
+/* ---- the direct view ---- */
 
-static int rootfs_direct(struct ol_driver *drv, const char *id, int layer_fd, bool read_only,
-                         struct ol_rootfs **ret, struct ol_error *err)
+/* Nothing is ever mounted here; the counts are those of open roots. */
+static bool never_mounted(const char *path)
 {
-    ol_auto_fd int work_fd = -1;
-    struct ol_driver_stack stack;
-    int r;
+    (void)path;
+    return false;
+}
 
-    if (!read_only) {
-        work_fd = ol_layer_subdir(layer_fd, "work", err);
-        if (work_fd < 0)
-            return work_fd;
+struct open_root {
+    struct ol_mounted *mounted;
+    char id[];
+};
+
+static int uncount_root(void *data, struct ol_error *err)
+{
+    struct open_root *root = data;
+    int r = ol_refs_lock(root->mounted->refs, root->id, err);
+
+    if (r == 0) {
+        (void)ol_refs_decrement(root->mounted->refs, root->id, never_mounted, NULL);
+        ol_refs_unlock(root->mounted->refs, root->id);
     }
-    r = drv->ops->stack(drv, id, &stack, err);
+    free(root);
+    return r;
+}
+
+static int open_stack(struct ol_driver *drv, const char *id, int work_fd, struct ol_rootfs **ret,
+                      struct ol_error *err)
+{
+    struct ol_driver_stack stack;
+    int r = drv->ops->stack(drv, id, &stack, err);
+
     if (r < 0)
         return r;
     r = ol_rootfs_open_overlay(&stack.stack, work_fd, ret, err);
     ol_driver_stack_fini(drv, &stack);
+    return r;
+}
+
+/* Under the id's lock: counted, so that nobody resets work/work while the root is open. */
+static int open_writable(struct ol_mounted *mounted, struct ol_driver *drv, const char *id,
+                         int layer_fd, struct ol_rootfs **ret, struct ol_error *err)
+{
+    size_t size = strlen(id) + 1;
+    ol_auto_free struct open_root *root = malloc(sizeof(*root) + size);
+    ol_auto_fd int work_fd = ol_layer_subdir(layer_fd, "work", err);
+    int r;
+
+    if (work_fd < 0)
+        return work_fd;
+    if (root == NULL)
+        return ol_error_nomem(err);
+    if (ol_refs_count(mounted->refs, id) > 0)
+        return ol_error_set(err, -EBUSY,
+                            "its root is open already, which the direct view does "
+                            "once at a time");
+    r = open_stack(drv, id, work_fd, ret, err);
+    if (r < 0)
+        return r;
+    (void)ol_refs_increment(mounted->refs, id, never_mounted, NULL);
+    root->mounted = mounted;
+    memcpy(root->id, id, size);
+    ol_rootfs_on_close(*ret, uncount_root, ol_ptr_steal(root));
+    return 0;
+}
+
+static int rootfs_direct(struct ol_mounted *mounted, struct ol_driver *drv, const char *id,
+                         int layer_fd, bool read_only, struct ol_rootfs **ret, struct ol_error *err)
+{
+    int r;
+
+    if (read_only)
+        return open_stack(drv, id, -1, ret, err);
+    r = ol_refs_lock(mounted->refs, id, err);
+    if (r < 0)
+        return r;
+    r = open_writable(mounted, drv, id, layer_fd, ret, err);
+    ol_refs_unlock(mounted->refs, id);
     return r;
 }
 
@@ -278,5 +338,30 @@ int ol_mounted_rootfs(struct ol_mounted *mounted, struct ol_driver *drv, const c
         return r;
     if (plan.plain != NULL)
         return ol_driver_rootfs_got(drv, id, ret, err);
-    return rootfs_direct(drv, id, layer_fd, plan.read_only, ret, err);
+    return rootfs_direct(mounted, drv, id, layer_fd, plan.read_only, ret, err);
+}
+
+int ol_mounted_touch(struct ol_mounted *mounted, struct ol_driver *drv, const char *id,
+                     struct ol_error *err)
+{
+    __attribute__((cleanup(ol_mount_plan_fini))) struct ol_mount_plan plan = {.plain = NULL};
+    ol_auto_fd int layer_fd = -1;
+    ol_auto_fd int work_fd = -1;
+    int r;
+
+    if (drv->config.view != OL_VIEW_DIRECT)
+        return 0;
+    layer_fd = ol_layer_open(drv->home_fd, id, err);
+    r = layer_fd < 0 ? layer_fd : mounted->plan(drv, id, layer_fd, &plan, err);
+    if (r < 0 || plan.plain != NULL || plan.read_only)
+        return r < 0 ? r : 0;
+    work_fd = ol_layer_subdir(layer_fd, "work", err);
+    r = work_fd < 0 ? work_fd : ol_refs_lock(mounted->refs, id, err);
+    if (r < 0)
+        return r;
+    /* one that is empty (as far as we may look) is what a reset leaves */
+    if (ol_refs_count(mounted->refs, id) == 0 && !ol_layer_dir_is_empty(work_fd, "work"))
+        r = ol_rootfs_workdir_reset(work_fd, err);
+    ol_refs_unlock(mounted->refs, id);
+    return r;
 }

@@ -56,10 +56,18 @@ bool ol_mounted_is(const struct ol_driver *drv, const char *id);
 
 /**
  * The layer's root in any view: through get() where the view mounts or nothing needs mounting; in
- * the direct view ops->stack and the work directory.
+ * the direct view ops->stack and the work directory, one writer at a time (-EBUSY): a second one
+ * would take the first one's work directory away.
  */
 int ol_mounted_rootfs(struct ol_mounted *mounted, struct ol_driver *drv, const char *id,
                       struct ol_rootfs **ret, struct ol_error *err);
+
+/**
+ * ops->touch in the direct view: work/work as a mount makes it, which drops the cached whiteout of
+ * an earlier session - unless a root of the layer is open, as a nested get would not mount.
+ */
+int ol_mounted_touch(struct ol_mounted *mounted, struct ol_driver *drv, const char *id,
+                     struct ol_error *err);
 
 /** -EOPNOTSUPP naming the layer: the direct view cannot do what needs a mount. */
 int ol_mounted_unsupported(const char *id, struct ol_error *err);

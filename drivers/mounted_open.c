@@ -59,6 +59,19 @@ struct clean_walk {
     struct ol_error *err;
 };
 
+/* Killed while it was written to through its mount: half-made. Its short link goes as a dangling
+ * one. */
+static int remove_half_applied(struct ol_driver *drv, const char *id, struct ol_error *err)
+{
+    ol_auto_free char *merged = NULL;
+    int r = ol_driver_layer_path(drv, id, "merged", &merged, err);
+
+    ol_trace(OL_TRACE_DRIVER, "removing layer '%s', half-applied by an earlier process", id);
+    if (r == 0)
+        r = ol_mount_detach(merged, err);
+    return r < 0 ? r : ol_layer_remove(drv->home_fd, drv->config.home, id, err);
+}
+
 static int clean_layer(const char *id, void *data)
 {
     const struct clean_walk *walk = data;
@@ -71,6 +84,8 @@ static int clean_layer(const char *id, void *data)
         r = ol_dirents_read(&list, fd, false);
     if (r < 0)
         return ol_error_sys(walk->err, -r, "cannot read layer '%s'", id);
+    if (is_listed(&list, OL_LAYER_APPLYING))
+        return remove_half_applied(walk->drv, id, walk->err);
     has_root = is_listed(&list, "root");
     for (size_t i = 0; i < list.count && r == 0; i++)
         r = clean_entry(walk->drv, id, fd, list.items[i].name, has_root, walk->err);

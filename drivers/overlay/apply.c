@@ -206,7 +206,8 @@ static mode_t upper_empty_mode(int layer_fd)
     return st.st_mode & 0777;
 }
 
-/* Through the mounted layer, where the kernel makes the whiteouts. */
+/* Through the mounted layer, where the kernel makes the whiteouts. Marked meanwhile: see layers.h.
+ */
 static int apply_mounted(struct ol_driver *drv, const char *id, const char *parent, int layer_fd,
                          const struct ol_input *tar, struct ol_apply_result *ret,
                          struct ol_error *err)
@@ -219,12 +220,20 @@ static int apply_mounted(struct ol_driver *drv, const char *id, const char *pare
         return ol_mounted_unsupported(id, err);
     if (ol_mounted_is(drv, id))
         return ol_error_set(err, -EBUSY, "it is mounted: put it first");
-    r = ol_naive_apply_diff(drv, id, parent, tar, ret, err);
-    if (r >= 0)
+    r = ol_layer_mark(layer_fd, err);
+    if (r < 0)
         return r;
+    r = ol_naive_apply_diff(drv, id, parent, tar, ret, err);
+    if (r == 0)
+        r = ol_layer_unmark(layer_fd, err);
+    if (r == 0)
+        return 0;
     if (restore_upper(drv, layer_fd, parent, empty_mode, &undo_err) < 0)
-        return ol_error_wrap(err, r, "the layer now holds part of the archive (%s)",
+        return ol_error_wrap(err, r,
+                             "the layer now holds part of the archive, remove it: the next open "
+                             "will (%s)",
                              ol_error_text(&undo_err));
+    (void)ol_layer_unmark(layer_fd, NULL); /* stays: the next open removes the empty layer */
     return r;
 }
 

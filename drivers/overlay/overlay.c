@@ -46,7 +46,8 @@ static int parse_options(struct overlay *o, struct ol_error *err)
         r = ol_driver_option_choice(&o->base, "diff", diffs, 0, &diff, err);
     if (r == 0)
         r = ol_driver_option_choice(&o->base, "clone", clones, 0, &clone, err);
-    if (diff == 1)
+    o->diff_upper = diff == 1;
+    if (o->diff_upper)
         o->base.compare_stacks = true;
     o->link_all = clone == 1;
     return r;
@@ -296,6 +297,15 @@ static int overlay_stack(struct ol_driver *drv, const char *id, struct ol_driver
     return 0;
 }
 
+static int overlay_touch(struct ol_driver *drv, const char *id, struct ol_error *err)
+{
+    struct overlay *o = overlay_from(drv);
+
+    if (o->diff_upper) /* mounts nothing in any view */
+        return 0;
+    return ol_mounted_touch(&o->mounted, drv, id, err);
+}
+
 /* ---- answers ---- */
 
 static int add_path(const struct ol_driver *drv, const char *id, const char *key, const char *name,
@@ -348,6 +358,7 @@ const struct ol_driver_ops ol_overlay_ops = {
     .get = overlay_get,
     .put = overlay_put,
     .stack = overlay_stack,
+    .touch = overlay_touch,
     .apply_diff = overlay_apply_diff,
     .rootfs = overlay_rootfs,
     .status = overlay_status,

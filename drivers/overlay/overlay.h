@@ -8,7 +8,8 @@
 struct overlay {
     struct ol_driver base;
     struct ol_mounted mounted;
-    bool link_all; /* clone=all: hard-link everything but directories */
+    bool diff_upper; /* diff=upper: compare the layers' own directories, mount nothing */
+    bool link_all;   /* clone=all: hard-link everything but directories */
 };
 
 struct overlay *overlay_from(struct ol_driver *drv);

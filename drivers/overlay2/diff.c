@@ -154,28 +154,61 @@ static int apply_merge(struct ol_driver *drv, int layer_fd, const struct ol_inpu
     return r;
 }
 
-/* The naive way writes into the mounted layer; a failure gets the empty diff back. */
+/* An empty diff directory in the place of the half-filled one. */
+static int restore_empty(int layer_fd, struct ol_error *err)
+{
+    ol_auto_free char *name = NULL;
+    ol_auto_fd int fd = -1;
+    int r = make_aside(layer_fd, &name, &fd, err);
+
+    if (r < 0)
+        return r;
+    if (renameat2(layer_fd, name, layer_fd, "diff", RENAME_EXCHANGE) < 0)
+        r = ol_error_sys(err, errno, "cannot replace 'diff'");
+    (void)ol_tree_remove(layer_fd, name, NULL); /* else the next open removes it */
+    return r;
+}
+
+/* The naive way writes through the mounted layer; see layers.h about the mark. */
+static int apply_naive_empty(struct ol_driver *drv, const char *id, const char *parent,
+                             int layer_fd, const struct ol_input *tar, struct ol_apply_result *ret,
+                             struct ol_error *err)
+{
+    ol_auto_error struct ol_error undo_err = OL_ERROR_INIT;
+    int r = ol_layer_mark(layer_fd, err);
+
+    if (r < 0)
+        return r;
+    r = ol_naive_apply_diff(drv, id, parent, tar, ret, err);
+    if (r == 0)
+        r = ol_layer_unmark(layer_fd, err);
+    if (r == 0)
+        return 0;
+    if (restore_empty(layer_fd, &undo_err) < 0)
+        return ol_error_wrap(err, r,
+                             "the layer now holds part of the archive, remove it: the next open "
+                             "will (%s)",
+                             ol_error_text(&undo_err));
+    (void)ol_layer_unmark(layer_fd, NULL); /* stays: the next open removes the empty layer */
+    return r;
+}
+
 static int apply_naive(struct ol_driver *drv, const char *id, const char *parent, int layer_fd,
                        const struct ol_input *tar, struct ol_apply_result *ret,
                        struct ol_error *err)
 {
-    bool was_empty = ol_layer_dir_is_empty(layer_fd, "diff") && !ol_mounted_is(drv, id);
-    ol_auto_free char *name = NULL;
-    ol_auto_fd int fd = -1;
     int r;
 
     if (drv->config.view == OL_VIEW_DIRECT && ol_fs_exists(layer_fd, "lower"))
         return ol_mounted_unsupported(id, err);
+    if (ol_layer_dir_is_empty(layer_fd, "diff") && !ol_mounted_is(drv, id))
+        return apply_naive_empty(drv, id, parent, layer_fd, tar, ret, err);
     r = ol_naive_apply_diff(drv, id, parent, tar, ret, err);
-    if (r >= 0)
-        return r;
-    if (was_empty && make_aside(layer_fd, &name, &fd, NULL) == 0) {
-        bool swapped = renameat2(layer_fd, name, layer_fd, "diff", RENAME_EXCHANGE) == 0;
-        (void)ol_tree_remove(layer_fd, name, NULL); /* else the next open removes it */
-        if (swapped)
-            return r;
-    }
-    return ol_error_wrap(err, r, "the layer now holds part of the archive");
+    if (r < 0)
+        return ol_error_wrap(err, r,
+                             "the layer was in use or had content, and now holds part of "
+                             "the archive");
+    return 0;
 }
 
 int overlay2_apply_diff(struct ol_driver *drv, const char *id, const char *parent,

@@ -194,8 +194,8 @@ static int publish(struct overlay2 *o, struct ol_layer_draft *draft, const char 
     if (r < 0)
         return r;
     if (!ol_fs_exists(parent_fd, "committed")) {
+        marked = true; /* a failed write may have made the file */
         r = ol_fs_write_file(parent_fd, "committed", "", 0, 0600, err);
-        marked = r == 0;
     }
     if (r == 0)
         r = ol_layer_publish(draft, err);
@@ -354,6 +354,11 @@ static int overlay2_stack(struct ol_driver *drv, const char *id, struct ol_drive
     return 0;
 }
 
+static int overlay2_touch(struct ol_driver *drv, const char *id, struct ol_error *err)
+{
+    return ol_mounted_touch(&overlay2_from(drv)->mounted, drv, id, err);
+}
+
 /* ---- answers ---- */
 
 static int add_path(const struct ol_driver *drv, const char *id, const char *key, const char *name,
@@ -430,6 +435,7 @@ const struct ol_driver_ops ol_overlay2_ops = {
     .get = overlay2_get,
     .put = overlay2_put,
     .stack = overlay2_stack,
+    .touch = overlay2_touch,
     .diff = overlay2_diff,
     .apply_diff = overlay2_apply_diff,
     .diff_size = overlay2_diff_size,
