@@ -110,6 +110,9 @@ static int apply(struct ol_cli *cli, const struct layer_args *args, struct layer
     ol_cli_cancel_input(-1);
     if (r == 0 && ol_cli_cancelled())
         r = ol_error_set(err, -ECANCELED, "interrupted");
+    if (r == 0 && result.layer.stream_bytes == 0) /* what a failed writer leaves of a pipe */
+        r = ol_error_set(err, -EBADMSG,
+                         "standard input is empty: an empty layer is two zero blocks");
     if (r == 0)
         r = print_applied(cli, args, &result, err);
     if (r < 0 && !existed)

@@ -10,6 +10,8 @@ enum {
 };
 
 static const struct ol_cli_command table[] = {
+    {"compare", "[IMAGE]", "cost of docker commits under each driver, side by side", cmd_compare,
+     STORE_JSON},
     {"layer create", "ID [PARENT]", "make an empty layer", cmd_layer_create, STORE},
     {"layer apply", "ID [PARENT] < TAR", "unpack a layer tar into a layer", cmd_layer_apply,
      STORE_JSON},

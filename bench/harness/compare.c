@@ -140,17 +140,27 @@ static int read_layers(struct comparison *c, struct ol_error *err)
             r = ol_forecast_layer(c->forecast, &c->layers[i].input, &scan, err);
         if (r < 0)
             return ol_error_wrap(err, r, "layer %u of '%s'", i, ol_image_source(c->image));
-        memcpy(layer->diff_id, scan.diff_id, sizeof layer->diff_id);
         layer->entries = scan.entries;
         layer->bytes = scan.stream_bytes;
     }
     return r;
 }
 
+/* The first engine's word: every engine's store digested the same streams. */
+static void take_diff_ids(struct comparison *c)
+{
+    const struct ol_bench_engine *engine = &c->report->engines[0];
+
+    for (unsigned i = 0; i < c->n_layers; i++) /* the layers are an engine's first steps */
+        memcpy(c->report->image.layers[i].diff_id, engine->steps[i].reports[0].diff_id,
+               OL_DIGEST_SIZE);
+}
+
 static int describe_image(struct comparison *c, struct ol_error *err)
 {
     struct ol_report_image *image = &c->report->image;
 
+    take_diff_ids(c);
     /* A root file system has no config: its one layer is its identity. */
     if (ol_image_id(c->image)[0] == '\0') {
         int r = ol_image_set_id(c->image, image->layers[0].diff_id);
@@ -283,11 +293,11 @@ static int compare(struct comparison *c, struct ol_error *err)
     if (r == 0)
         r = read_layers(c, err);
     if (r == 0)
-        r = describe_image(c, err);
-    if (r == 0)
         r = ol_forecast_commits(c->forecast, &work->changes, work->change_bytes, work->seed, err);
     if (r == 0)
         r = run(c, err);
+    if (r == 0)
+        r = describe_image(c, err);
     return r < 0 ? r : ol_report_conclude(c->report, err);
 }
 

@@ -121,6 +121,7 @@ static void report_applied(struct ol_engine_report *ret, const struct ol_store_l
                            const struct ol_apply_result *apply, const struct ol_store_times *times)
 {
     memcpy(ret->id, layer->chain_id, sizeof ret->id);
+    memcpy(ret->diff_id, layer->diff_id, sizeof ret->diff_id);
     ret->times = *times;
     ret->squashed_owners = apply->layer.squashed_owners;
     ret->skipped_devices = apply->layer.skipped_devices;

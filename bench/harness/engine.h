@@ -38,11 +38,12 @@ struct ol_engine_usage {
 
 /* What an operation tells beside its result. */
 struct ol_engine_report {
-    char id[OL_DIGEST_SIZE];     /* ChainID of the layer or image made */
-    struct ol_store_times times; /* layer.apply and commit; 0 otherwise */
-    uint64_t avoided_sleep_ns;   /* what the real engine would have slept in this operation */
-    uint64_t squashed_owners;    /* entries whose owner could not be kept */
-    uint64_t skipped_devices;    /* device entries that could not be made */
+    char id[OL_DIGEST_SIZE];      /* ChainID of the layer or image made */
+    char diff_id[OL_DIGEST_SIZE]; /* digest of the layer's tar */
+    struct ol_store_times times;  /* layer.apply and commit; 0 otherwise */
+    uint64_t avoided_sleep_ns;    /* what the real engine would have slept in this operation */
+    uint64_t squashed_owners;     /* entries whose owner could not be kept */
+    uint64_t skipped_devices;     /* device entries that could not be made */
 };
 
 struct ol_engine_ops {

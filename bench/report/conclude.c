@@ -106,9 +106,15 @@ static enum ol_phase phase_of(const struct ol_bench_step *step)
     return phases[step->op];
 }
 
-int64_t ol_step_surplus(const struct ol_bench_step *step)
+bool ol_step_is_wrong(const struct ol_bench_step *step)
 {
-    return step->has_prediction ? step->added.inodes - ol_inode_kinds_total(&step->predicted) : 0;
+    const struct ol_inode_kinds *is = &step->added.kinds;
+    const struct ol_inode_kinds *want = &step->predicted;
+
+    return step->has_prediction &&
+           (is->directory != want->directory || is->regular != want->regular ||
+            is->symlink != want->symlink || is->device != want->device || is->fifo != want->fifo ||
+            is->whiteout != want->whiteout || is->bookkeeping != want->bookkeeping);
 }
 
 static int compare_counts(const void *a, const void *b)
@@ -207,14 +213,23 @@ static int fill_phase(const struct ol_report *report, const struct ol_bench_engi
     return ol_summary_make(scratch->rounds, n_rounds, &ret->seconds);
 }
 
-enum part { PART_CREATE, PART_DIFF, PART_APPLY, PART_METADATA, PART_SLEEP };
+enum part { PART_CREATE, PART_DIFF, PART_APPLY, PART_METADATA, PART_SLEEP, PART_REST };
 
-static double part_seconds(const struct ol_engine_report *report, enum part part)
+/* Diff and apply run at the same time: the longer one counts. */
+static uint64_t rest_ns(const struct ol_store_times *times, uint64_t wall_ns)
+{
+    uint64_t both = times->diff_ns > times->apply_ns ? times->diff_ns : times->apply_ns;
+    uint64_t known = times->create_ns + both + times->metadata_ns;
+
+    return wall_ns > known ? wall_ns - known : 0;
+}
+
+static double part_seconds(const struct ol_engine_report *report, uint64_t wall_ns, enum part part)
 {
     const uint64_t ns[] = {
         [PART_CREATE] = report->times.create_ns, [PART_DIFF] = report->times.diff_ns,
         [PART_APPLY] = report->times.apply_ns,   [PART_METADATA] = report->times.metadata_ns,
-        [PART_SLEEP] = report->avoided_sleep_ns,
+        [PART_SLEEP] = report->avoided_sleep_ns, [PART_REST] = rest_ns(&report->times, wall_ns),
     };
 
     return (double)ns[part] / 1e9;
@@ -235,7 +250,7 @@ static int fill_part(const struct ol_report *report, const struct ol_bench_engin
             continue;
         n++;
         for (size_t round = 0; round < n_rounds; round++)
-            rounds[round] += part_seconds(&step->reports[round], part);
+            rounds[round] += part_seconds(&step->reports[round], step->wall_ns[round], part);
     }
     for (size_t round = 0; round < n_rounds && n > 0; round++)
         rounds[round] /= (double)n;
@@ -255,6 +270,8 @@ static int fill_parts(const struct ol_report *report, const struct ol_bench_engi
     if (r == 0)
         r = fill_part(report, engine, PART_METADATA, rounds, &found->metadata);
     if (r == 0)
+        r = fill_part(report, engine, PART_REST, rounds, &found->rest);
+    if (r == 0)
         r = fill_part(report, engine, PART_SLEEP, rounds, &sleep);
     if (r < 0)
         return r;
@@ -268,7 +285,7 @@ static void count_odds(const struct ol_bench_engine *engine, struct ol_report_en
     for (size_t i = 0; i < engine->n_steps; i++) {
         const struct ol_bench_step *step = &engine->steps[i];
 
-        found->wrong_steps += ol_step_surplus(step) != 0;
+        found->wrong_steps += ol_step_is_wrong(step);
         if (step->op == OL_STEP_LAYER_APPLY || step->op == OL_STEP_COMMIT) {
             found->squashed_owners += step->reports[0].squashed_owners;
             found->skipped_devices += step->reports[0].skipped_devices;
@@ -407,7 +424,7 @@ static int remark_rounds(struct ol_report *report, struct ol_error *err)
 {
     if (report->workload.rounds < 5)
         return ol_report_note(
-            report, false, err, "%u %s: too few to tell times apart; --rounds 5 and more can",
+            report, false, err, "%u %s too few to tell times apart: use --rounds 5 or more",
             report->workload.rounds, report->workload.rounds == 1 ? "round is" : "rounds are");
     return 0;
 }

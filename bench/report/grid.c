@@ -99,9 +99,10 @@ static const struct ol_grid_column step_columns[] = {
 };
 
 static const struct ol_grid_column part_columns[] = {
-    {"engine", "ENGINE", "", false},     {"create", "CREATE", "s", true},
-    {"diff", "DIFF", "s", true},         {"apply", "APPLY", "s", true},
-    {"metadata", "METADATA", "s", true}, {"sleep", "NOT SLEPT", "s", true},
+    {"engine", "ENGINE", "", false},      {"create", "CREATE", "s", true},
+    {"diff", "DIFF", "s", true},          {"apply", "APPLY", "s", true},
+    {"metadata", "METADATA", "s", true},  {"rest", "REST", "s", true},
+    {"sleep", "DOCKER SLEPT", "s", true},
 };
 
 static int fill_phase_row(struct ol_grid *grid, const char *indent, const char *name,
@@ -186,8 +187,10 @@ int ol_grid_parts(const struct ol_report *report, struct ol_grid *ret)
         if (r == 0)
             r = set_seconds(ret, 4, found->metadata.median);
         if (r == 0)
-            r = found->avoided_sleep > 0 ? set_seconds(ret, 5, found->avoided_sleep)
-                                         : set_text(ret, 5, "", "-");
+            r = set_seconds(ret, 5, found->rest.median);
+        if (r == 0)
+            r = found->avoided_sleep > 0 ? set_seconds(ret, 6, found->avoided_sleep)
+                                         : set_text(ret, 6, "", "-");
     }
     return r;
 }

@@ -44,7 +44,13 @@ int ol_grid_parts(const struct ol_report *report, struct ol_grid *ret);
 /* Sentences. */
 int ol_text_title(const struct ol_report *report, struct ol_buf *buf);
 int ol_text_workload(const struct ol_report *report, struct ol_buf *buf);
+/** Lines of "label<TAB>sentence". */
 int ol_text_verdict(const struct ol_report *report, size_t of, size_t over, struct ol_buf *buf);
+/** "overlay, commit 0: 14 inodes measured, 13 predicted". */
+int ol_text_mismatch(const struct ol_bench_engine *engine, const struct ol_bench_step *step,
+                     struct ol_buf *buf);
+/** Nothing when a count was not as predicted: the printers say that first. */
+int ol_text_predictions(const struct ol_report *report, struct ol_buf *buf);
 int ol_text_host(const struct ol_report *report, struct ol_buf *buf);
 int ol_text_sleep(const struct ol_report *report, struct ol_buf *buf);
 int ol_text_interval(const struct ol_report *report, struct ol_buf *buf);

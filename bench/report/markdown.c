@@ -33,36 +33,39 @@ static void print_grid(FILE *out, const struct ol_grid *grid)
     fputc('\n', out);
 }
 
-/* Every line of a text as an item. */
+/* Every line of a text as an item; what stands before a tab is a label. */
 static void print_items(FILE *out, const char *text)
 {
     while (*text != '\0') {
         size_t len = strcspn(text, "\n");
-        size_t skip = strspn(text, " ");
+        size_t label = strcspn(text, "\t\n");
 
-        if (len > skip)
-            fprintf(out, "- %.*s\n", (int)(len - skip), text + skip);
+        if (label < len)
+            fprintf(out, "- **%.*s**: %.*s\n", (int)label, text, (int)(len - label - 1),
+                    text + label + 1);
+        else
+            fprintf(out, "- %.*s\n", (int)len, text);
         text += len + (text[len] == '\n');
     }
 }
 
-static void print_mismatches(const struct ol_report *report, FILE *out)
+static int print_mismatches(const struct ol_report *report, FILE *out)
 {
+    ol_auto_buf struct ol_buf buf = OL_BUF_INIT;
+    int r = 0;
+
     for (size_t i = 0; i < report->n_engines; i++) {
         const struct ol_bench_engine *engine = &report->engines[i];
 
-        for (size_t s = 0; s < engine->n_steps; s++) {
-            const struct ol_bench_step *step = &engine->steps[s];
-
-            if (ol_step_surplus(step) != 0)
-                fprintf(out,
-                        "- **measured is not predicted**: %s, %s %u: %lld inodes measured, %lld "
-                        "predicted\n",
-                        engine->name, ol_step_op_name(step->op), step->index,
-                        (long long)step->added.inodes,
-                        (long long)ol_inode_kinds_total(&step->predicted));
+        for (size_t s = 0; s < engine->n_steps && r == 0; s++) {
+            if (!ol_step_is_wrong(&engine->steps[s]))
+                continue;
+            ol_buf_truncate(&buf, 0);
+            r = ol_text_mismatch(engine, &engine->steps[s], &buf);
+            fprintf(out, "- **measured is not predicted**: %s\n", ol_buf_str(&buf));
         }
     }
+    return r;
 }
 
 static int print_head(const struct ol_report *report, FILE *out)
@@ -91,8 +94,7 @@ static int print_head(const struct ol_report *report, FILE *out)
     }
     if (r == 0)
         print_items(out, ol_buf_str(&buf));
-    print_mismatches(report, out);
-    return r;
+    return r < 0 ? r : print_mismatches(report, out);
 }
 
 static int print_details(const struct ol_report *report, FILE *out)
@@ -105,7 +107,9 @@ static int print_details(const struct ol_report *report, FILE *out)
         r = ol_grid_steps(report, true, &steps);
     if (r < 0)
         return r;
-    fputs("\n### Inside a commit\n\nDiff and apply run at the same time.\n\n", out);
+    fputs("\n### Inside a commit\n\nDiff and apply run at the same time; the rest is mounting and "
+          "unmounting.\n\n",
+          out);
     print_grid(out, &parts);
     fputs("### Every step\n\n", out);
     print_grid(out, &steps);
@@ -119,6 +123,8 @@ int ol_report_print_markdown(const struct ol_report *report, FILE *out)
 
     if (r == 0)
         r = print_details(report, out);
+    if (r == 0)
+        r = ol_text_predictions(report, &buf);
     if (r == 0)
         r = ol_text_interval(report, &buf);
     if (r == 0)

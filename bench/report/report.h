@@ -77,7 +77,8 @@ struct ol_report_phase {
 struct ol_report_engine {
     struct ol_report_phase phases[OL_PHASES];
     struct ol_summary create, diff, apply, metadata; /* seconds of one commit */
-    double avoided_sleep; /* mean seconds of one commit the real engine would add */
+    struct ol_summary rest; /* of it, what is in none of those: mounting and unmounting */
+    double avoided_sleep;   /* mean seconds of one commit the real engine would add */
     uint64_t squashed_owners, skipped_devices;
     double *commit_seconds; /* owned; one per round: mean over the commits */
     size_t wrong_steps;     /* steps whose count is not the predicted one */
@@ -147,7 +148,7 @@ int ol_report_print(const struct ol_report *report, enum ol_report_format format
 /** "layer.apply, 3 layers", "commit", …: the row's name, for a report. */
 const char *ol_phase_name(enum ol_phase phase);
 
-/** Inodes of a step that were not predicted: measured minus predicted; 0 without a prediction. */
-int64_t ol_step_surplus(const struct ol_bench_step *step);
+/** The step added other inodes than the oracle said, by kind. False without a prediction. */
+bool ol_step_is_wrong(const struct ol_bench_step *step);
 
 #endif

@@ -110,6 +110,27 @@ static void print_trimmed(FILE *out, const char *text)
     }
 }
 
+/* Columns of the grid drawn with two blanks between them; names and numbers are ASCII but for file
+ * names, which no grid holds. */
+static size_t grid_width(const struct ol_grid *grid)
+{
+    size_t width = 2 * (grid->n_columns - 1);
+
+    for (size_t i = 0; i < grid->n_columns; i++) {
+        size_t widest = strlen(grid->columns[i].heading);
+
+        for (size_t row = 0; row < grid->n_rows; row++) {
+            const char *cell = grid->cells[row * grid->n_columns + i];
+
+            /* a heading row in the first column may run into the empty cells beside it */
+            if (cell != NULL && strlen(cell) > widest)
+                widest = strlen(cell);
+        }
+        width += widest;
+    }
+    return width;
+}
+
 static int print_grid(const struct printer *p, const struct ol_grid *grid)
 {
     struct libscols_table *table = scols_new_table();
@@ -118,7 +139,8 @@ static int print_grid(const struct printer *p, const struct ol_grid *grid)
 
     if (table == NULL)
         return -ENOMEM;
-    (void)scols_table_set_column_separator(table, "  "); /* fails only without memory: one space */
+    if (grid_width(grid) <= text_width(p)) /* else one blank, which saves a few columns */
+        (void)scols_table_set_column_separator(table, "  "); /* without memory: one, too */
     (void)scols_table_enable_nowrap(table, 1);
     /* A width of its own: no number may be cut; a narrow terminal wraps the line instead. */
     (void)scols_table_set_termforce(table, SCOLS_TERMFORCE_NEVER);
@@ -132,35 +154,47 @@ static int print_grid(const struct printer *p, const struct ol_grid *grid)
     return r;
 }
 
+enum { MISMATCHES_SHOWN = 10 };
+
+static int print_engine_mismatches(const struct printer *p, const struct ol_bench_engine *engine,
+                                   size_t *said)
+{
+    ol_auto_buf struct ol_buf buf = OL_BUF_INIT;
+
+    for (size_t s = 0; s < engine->n_steps && *said < MISMATCHES_SHOWN; s++) {
+        int r;
+
+        if (!ol_step_is_wrong(&engine->steps[s]))
+            continue;
+        ol_buf_truncate(&buf, 0);
+        r = ol_text_mismatch(engine, &engine->steps[s], &buf);
+        if (r < 0)
+            return r;
+        fprintf(p->out, "  %s\n", ol_buf_str(&buf));
+        (*said)++;
+    }
+    return 0;
+}
+
 /* A count that is not the predicted one is said before anything else. */
-static void print_mismatches(const struct printer *p)
+static int print_mismatches(const struct printer *p)
 {
     size_t wrong = 0;
     size_t said = 0;
+    int r = 0;
 
     for (size_t i = 0; i < p->report->n_engines; i++)
         wrong += p->report->found[i].wrong_steps;
     if (wrong == 0)
-        return;
+        return 0;
     fprintf(p->out, "%sMEASURED IS NOT PREDICTED%s in %zu %s:\n", warn_color(p), plain(p), wrong,
             wrong == 1 ? "step" : "steps");
-    for (size_t i = 0; i < p->report->n_engines; i++) {
-        const struct ol_bench_engine *engine = &p->report->engines[i];
-
-        for (size_t s = 0; s < engine->n_steps && said < 10; s++) {
-            const struct ol_bench_step *step = &engine->steps[s];
-
-            if (ol_step_surplus(step) == 0)
-                continue;
-            fprintf(p->out, "  %s, %s %u: %lld inodes measured, %lld predicted\n", engine->name,
-                    ol_step_op_name(step->op), step->index, (long long)step->added.inodes,
-                    (long long)ol_inode_kinds_total(&step->predicted));
-            said++;
-        }
-    }
+    for (size_t i = 0; i < p->report->n_engines && r == 0; i++)
+        r = print_engine_mismatches(p, &p->report->engines[i], &said);
     if (said < wrong)
         fprintf(p->out, "  and %zu more; --json has them all\n", wrong - said);
     fputc('\n', p->out);
+    return r;
 }
 
 static int print_head(const struct printer *p)
@@ -178,9 +212,23 @@ static int print_head(const struct printer *p)
         return r;
     print_wrapped(p, ol_buf_str(&buf), 0);
     fputc('\n', p->out);
-    print_mismatches(p);
-    r = ol_grid_commit(p->report, &grid);
+    r = print_mismatches(p);
+    if (r == 0)
+        r = ol_grid_commit(p->report, &grid);
     return r < 0 ? r : print_grid(p, &grid);
+}
+
+static void print_verdict_lines(const struct printer *p, const char *text)
+{
+    while (*text != '\0') {
+        size_t label = strcspn(text, "\t");
+        size_t len = strcspn(text, "\n");
+        ol_auto_free char *line = strndup(text + label + 1, len - label - 1);
+
+        fprintf(p->out, "  %-6.*s  ", (int)label, text);
+        print_wrapped(p, line != NULL ? line : "", 10);
+        text += len + (text[len] == '\n');
+    }
 }
 
 static int print_verdicts(const struct printer *p)
@@ -193,8 +241,10 @@ static int print_verdicts(const struct printer *p)
         if (i != base)
             r = ol_text_verdict(p->report, i, base, &buf);
     }
-    if (r == 0 && buf.len > 0)
-        fprintf(p->out, "\n%s", ol_buf_str(&buf));
+    if (r == 0 && buf.len > 0) {
+        fputc('\n', p->out);
+        print_verdict_lines(p, ol_buf_str(&buf));
+    }
     return r;
 }
 
@@ -205,8 +255,9 @@ static int print_parts(const struct printer *p)
 
     if (r < 0)
         return r;
-    fprintf(p->out, "\n%sInside a commit%s (diff and apply run at the same time)\n", bold(p),
-            plain(p));
+    fprintf(p->out,
+            "\n%sInside a commit%s (diff and apply run at the same time; rest: mount, unmount)\n",
+            bold(p), plain(p));
     return print_grid(p, &grid);
 }
 
@@ -246,7 +297,9 @@ static int print_notes(const struct printer *p)
         fprintf(p->out, "%swarning:%s ", warn_color(p), plain(p));
         print_wrapped(p, p->report->notes[i].text, 9);
     }
-    r = ol_text_interval(p->report, &buf);
+    r = ol_text_predictions(p->report, &buf);
+    if (r == 0)
+        r = ol_text_interval(p->report, &buf);
     if (r == 0)
         r = ol_buf_putc(&buf, '\n');
     if (r == 0)

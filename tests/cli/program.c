@@ -30,6 +30,7 @@ static void set_environment(const char *const *env)
 {
     (void)unsetenv("NO_COLOR");
     (void)unsetenv("OL_DEBUG");
+    (void)unsetenv("ARGP_HELP_FMT");
     for (; env != NULL && *env != NULL; env++) {
         char *pair = strdup(*env);
 

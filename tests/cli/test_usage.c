@@ -22,9 +22,9 @@ static void help__lists_every_subcommand(void **state)
 static void help__of_each_subcommand(void **state)
 {
     static const char *const names[][2] = {
-        {"layer", "create"}, {"layer", "apply"},  {"layer", "diff"},    {"layer", "changes"},
-        {"layer", "mount"},  {"layer", "umount"}, {"layer", "rm"},      {"layer", "ls"},
-        {"layer", "du"},     {"layer", "show"},   {"completion", NULL},
+        {"compare", NULL},    {"layer", "create"}, {"layer", "apply"},  {"layer", "diff"},
+        {"layer", "changes"}, {"layer", "mount"},  {"layer", "umount"}, {"layer", "rm"},
+        {"layer", "ls"},      {"layer", "du"},     {"layer", "show"},   {"completion", NULL},
     };
 
     (void)state;
