@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
+#include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -359,6 +360,56 @@ static void layerstore__failed_register_leaves_nothing(void **state)
     tarball_fini(&tar);
 }
 
+/* On a file system of its own with this much room: a layer that does not fit leaves nothing, one
+ * that does goes in afterwards. */
+static void fill(const char *options, size_t files, size_t bytes)
+{
+    ol_auto_error struct ol_error err = OL_ERROR_INIT;
+    struct store_fixture f = {.dir = {NULL, -1}};
+    struct tarball tar = TARBALL_INIT;
+    struct ol_input input;
+    struct ol_store_layer layer;
+
+    test_dir_make(&f.dir);
+    if (mount("tmpfs", f.dir.path, "tmpfs", 0, options) < 0)
+        fail_msg("cannot mount a tmpfs: %s", strerror(errno));
+    assert_true(asprintf(&f.home, "%s/home", f.dir.path) > 0);
+    assert_true(asprintf(&f.db, "%s/db", f.dir.path) > 0);
+    fixture_reopen(&f, DRIVER, VIEW);
+    (void)add(&f, NULL, "fits", "x");
+    for (size_t i = 0; i < files; i++) {
+        char name[32];
+        (void)snprintf(name, sizeof name, "f%zu", i);
+        tarball_add_bytes(&tar, name, NULL, bytes);
+    }
+    tarball_end(&tar);
+    input = OL_INPUT_FD(tarball_fd(&tar));
+    assert_int_equal(ol_store_register(f.store, NULL, &input, NULL, &layer, NULL, NULL, NULL, &err),
+                     -ENOSPC);
+    assert_message(&err, "No space left on device");
+    fixture_assert_holds(&f, 1, 0);
+    (void)add(&f, NULL, "fits too", "y");
+    fixture_assert_holds(&f, 2, 0);
+    tarball_fini(&tar);
+    fixture_shut(&f);
+    assert_int_equal(umount2(f.dir.path, MNT_DETACH), 0);
+    fixture_close(&f);
+}
+
+static void layerstore__full_disk_leaves_nothing(void **state)
+{
+    (void)state;
+    OL_REQUIRE(can_mount_overlay, "mounting a tmpfs needs CAP_SYS_ADMIN");
+    fill("size=2m", 40, 1 << 20);
+}
+
+static void layerstore__no_inodes_leaves_nothing(void **state)
+{
+    (void)state;
+    OL_REQUIRE(can_mount_overlay, "mounting a tmpfs needs CAP_SYS_ADMIN");
+    fill("nr_inodes=60", 100, 0);
+}
+
 /* A failed removal leaves a layer that is gone, and that the next start finishes. */
 static void layerstore__failed_removal_is_finished_at_open(void **state)
 {
@@ -460,6 +511,8 @@ int main(void)
         TEST(layerstore__refuses_two_owners_of_one_driver_layer),
         TEST(layerstore__open_finishes_what_was_left),
         TEST(layerstore__failed_register_leaves_nothing),
+        cmocka_unit_test(layerstore__full_disk_leaves_nothing),
+        cmocka_unit_test(layerstore__no_inodes_leaves_nothing),
         TEST(layerstore__failed_removal_is_finished_at_open),
         TEST(layerstore__a_kill_at_any_time_leaves_whole_layers),
         TEST(layerstore__reports_times),
