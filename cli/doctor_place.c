@@ -101,8 +101,12 @@ void doctor_check_place(struct doctor *d)
         return;
     }
     d->has_fs = true;
-    doctor_add(d, "file system", DOCTOR_OK, "statfs and the mount table", NULL,
-               "%s on %s, mounted on %s", d->fs.type, d->fs.source, d->fs.mount_point);
+    if (d->fs.mount_point[0] != '\0')
+        doctor_add(d, "file system", DOCTOR_OK, "statfs and the mount table", NULL,
+                   "%s on %s, mounted on %s", d->fs.type, d->fs.source, d->fs.mount_point);
+    else
+        doctor_add(d, "file system", DOCTOR_NOTE, "statfs and the mount table", NULL,
+                   "%s; in a chroot the mount table does not show more", d->fs.type);
     check_abilities(d);
     check_journal(d);
     check_room(d);

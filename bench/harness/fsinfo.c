@@ -53,13 +53,11 @@ static int read_mount(const char *dir, struct ol_fsinfo *info)
 
     if (r == 0)
         fs = find_mount(table, dir);
-    if (r == 0 && fs == NULL)
-        r = -ENOENT;
-    if (r == 0) {
-        info->type = copy_of(mnt_fs_get_fstype(fs));
-        info->source = copy_of(mnt_fs_get_source(fs));
-        info->options = copy_of(mnt_fs_get_options(fs));
-        info->mount_point = copy_of(mnt_fs_get_target(fs));
+    if (r == 0) { /* all empty when the table does not show it */
+        info->type = copy_of(fs != NULL ? mnt_fs_get_fstype(fs) : NULL);
+        info->source = copy_of(fs != NULL ? mnt_fs_get_source(fs) : NULL);
+        info->options = copy_of(fs != NULL ? mnt_fs_get_options(fs) : NULL);
+        info->mount_point = copy_of(fs != NULL ? mnt_fs_get_target(fs) : NULL);
         if (!info->type || !info->source || !info->options || !info->mount_point)
             r = -ENOMEM;
     }
@@ -126,6 +124,26 @@ static bool device_name(dev_t dev, char *ret, size_t size)
     base = strrchr(target, '/');
     base = base != NULL ? base + 1 : target;
     return (size_t)snprintf(ret, size, "%s", base) < size;
+}
+
+/* In a chroot the table does not show the mount its root is on: the magic number tells the type. */
+static int guess_type(struct ol_fsinfo *info, dev_t dev)
+{
+    ol_auto_free char *ext4 = NULL;
+    char name[256];
+    const char *type = info->magic_name;
+
+    if (info->type[0] != '\0')
+        return 0;
+    if (strcmp(type, "extfs") == 0 && device_name(dev, name, sizeof name)) {
+        if (asprintf(&ext4, "/proc/fs/ext4/%s", name) < 0)
+            return -ENOMEM;
+        if (access(ext4, F_OK) == 0)
+            type = "ext4"; /* else it is ext2 or ext3, and the name stays vague */
+    }
+    free(info->type);
+    info->type = strdup(type);
+    return info->type != NULL ? 0 : -ENOMEM;
 }
 
 /* Without the right to read the device: jbd2 shows each journal as /proc/fs/jbd2/<device>-<inode>.
@@ -215,12 +233,14 @@ int ol_fsinfo_get(const char *dir, struct ol_fsinfo *ret, struct ol_error *err)
         return ol_error_sys(err, errno, "cannot look at '%s'", dir);
     if (!S_ISDIR(st.st_mode))
         return ol_error_set(err, -ENOTDIR, "'%s' is not a directory", dir);
+    info.magic_name = ol_fs_magic_name((long)fs.f_type);
     r = read_mount(real, &info);
+    if (r == 0)
+        r = guess_type(&info, st.st_dev);
     if (r < 0) {
         ol_fsinfo_fini(&info);
-        return ol_error_sys(err, -r, "cannot find '%s' in the mount table", dir);
+        return ol_error_sys(err, -r, "cannot read the mount table");
     }
-    info.magic_name = ol_fs_magic_name((long)fs.f_type);
     info.block_size = (uint64_t)fs.f_bsize;
     info.total_bytes = (uint64_t)fs.f_blocks * (uint64_t)fs.f_bsize;
     info.free_bytes = (uint64_t)fs.f_bavail * (uint64_t)fs.f_bsize;

@@ -19,7 +19,9 @@ enum ol_known {
 };
 
 struct ol_fsinfo {
-    char *type;             /* owned; "ext4", "xfs", "tmpfs", as the mount table has it */
+    char
+        *type; /* owned; "ext4", "xfs", "tmpfs", as the mount table has it; in a chroot, where the
+                  table may not show the mount, by its magic number; the other texts are "" there */
     const char *magic_name; /* moby's "Backing Filesystem": "extfs", "xfs", "<unknown>" */
     char *source;           /* owned; device or what stands for it */
     char *options;          /* owned; as the mount table has them */

@@ -371,10 +371,35 @@ static int explain_unshare(int errnum, struct ol_error *err)
     return ol_error_sys(err, errnum, "%s", what);
 }
 
+/*
+ * In a chroot "/" is no mount, and only mounts can be made private. setns(2) into the namespace we
+ * are in moves root and working directory to its true root, where it can be done, and both are put
+ * back. What could not be put back must not go on: the caller ends.
+ */
+static int make_private_around_chroot(void)
+{
+    ol_auto_fd int root_fd = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
+    ol_auto_fd int cwd_fd = open(".", O_PATH | O_DIRECTORY | O_CLOEXEC);
+    ol_auto_fd int self_fd = (int)syscall(SYS_pidfd_open, getpid(), 0);
+    int r = 0;
+
+    if (root_fd < 0 || cwd_fd < 0 || self_fd < 0 || setns(self_fd, CLONE_NEWNS) < 0)
+        return -errno;
+    if (mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0)
+        r = -errno;
+    if (fchdir(root_fd) < 0 || chroot(".") < 0 || fchdir(cwd_fd) < 0)
+        return -errno;
+    return r;
+}
+
 static int make_private(struct ol_error *err)
 {
-    if (mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0)
-        return ol_error_sys(err, errno, "cannot make the mounts of the namespace private");
+    int r = mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0 ? -errno : 0;
+
+    if (r == -EINVAL)
+        r = make_private_around_chroot();
+    if (r < 0)
+        return ol_error_sys(err, -r, "cannot make the mounts of the namespace private");
     return 0;
 }
 

@@ -492,6 +492,54 @@ static void fsinfo__sees_the_missing_journal(void **state)
     assert_ok(ol_mount_detach(point, &err), &err);
 }
 
+/* As in a tree made by debootstrap: the mount the root is on is not in the table. */
+static void look_in_chroot(const char *dir, bool has_proc)
+{
+    ol_auto_error struct ol_error err = OL_ERROR_INIT;
+    struct ol_fsinfo info;
+
+    if (chdir(dir) < 0 || ol_view_private_mounts(NULL) < 0 || mkdir("proc", 0755) < 0 ||
+        mkdir("place", 0755) < 0 || (has_proc && mount("proc", "proc", "proc", 0, NULL) < 0) ||
+        chroot(".") < 0)
+        _exit(77);
+    if (!has_proc)
+        _exit(ol_fsinfo_get("/place", &info, &err) < 0 && err.message != NULL ? 0 : 1);
+    if (ol_fsinfo_get("/place", &info, &err) < 0)
+        _exit(2);
+    _exit(info.type[0] != '\0' && info.d_type == OL_KNOWN_YES && info.mount_point[0] == '\0' ? 0
+                                                                                             : 3);
+}
+
+static void fsinfo__works_in_a_chroot(void **state)
+{
+    struct test_dir *dir = *state;
+    int status = 0;
+    pid_t pid;
+
+    OL_REQUIRE(can_mount_overlay, "mounting needs CAP_SYS_ADMIN");
+    pid = fork();
+    if (pid == 0)
+        look_in_chroot(dir->path, true);
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    assert_true(WIFEXITED(status));
+    assert_int_equal(WEXITSTATUS(status), 0);
+}
+
+static void fsinfo__says_so_without_proc(void **state)
+{
+    struct test_dir *dir = *state;
+    int status = 0;
+    pid_t pid;
+
+    OL_REQUIRE(can_mount_overlay, "mounting needs CAP_SYS_ADMIN");
+    pid = fork();
+    if (pid == 0)
+        look_in_chroot(dir->path, false);
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    assert_true(WIFEXITED(status));
+    assert_int_equal(WEXITSTATUS(status), 0);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
@@ -517,6 +565,8 @@ int main(void)
         TEST(backing__tells_an_ordinary_user_what_works),
         TEST(fsinfo__tells_about_the_test_directory),
         TEST(fsinfo__sees_the_missing_journal),
+        TEST(fsinfo__works_in_a_chroot),
+        TEST(fsinfo__says_so_without_proc),
     };
     return cmocka_run_group_tests_name("backing", tests, NULL, NULL);
 }

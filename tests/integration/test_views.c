@@ -380,6 +380,29 @@ static void view__private_mounts_vanish_with_the_process(void **state)
     assert_false(ol_mount_is_point(dir->path));
 }
 
+/* fresh Debian trees are entered by chroot, and there "/" is no mount point. */
+static void private_mounts_in_chroot(const char *dir)
+{
+    ol_auto_error struct ol_error err = OL_ERROR_INIT;
+
+    CHECK(chdir(dir) == 0 && mkdir("place", 0755) == 0 && mkdir("here", 0755) == 0);
+    CHECK(chroot(".") == 0 && chdir("/here") == 0);
+    CHECK_OK(ol_view_private_mounts(&err), &err);
+    CHECK(access("/place", F_OK) == 0 && access("../place", F_OK) == 0);
+    CHECK(mount("tmpfs", "/place", "tmpfs", 0, "size=64k") == 0);
+    CHECK(mkdir("/place/inside", 0755) == 0);
+}
+
+static void view__private_mounts_work_in_a_chroot(void **state)
+{
+    struct test_dir *dir = *state;
+
+    OL_REQUIRE(can_mount_overlay, "mounting needs CAP_SYS_ADMIN");
+    in_child(private_mounts_in_chroot, dir->path, __func__);
+    assert_present(dir->fd, "place");
+    assert_absent(dir->fd, "place/inside");
+}
+
 /* --- names --- */
 
 static void view__names_parse_back(void **state)
@@ -420,6 +443,7 @@ int main(void)
         TEST(view__falls_back_to_the_single_id_when_newuidmap_fails),
         TEST(view__names_the_sysctl_when_the_limit_is_reached),
         TEST(view__private_mounts_vanish_with_the_process),
+        TEST(view__private_mounts_work_in_a_chroot),
         TEST(view__names_parse_back),
         TEST(view__unknown_name_lists_the_names),
     };
