@@ -19,9 +19,9 @@
 struct ol_crew;
 
 enum {
-    OL_CREW_FILE_BYTES = 1 << 20,   /* larger files are written by the reading thread */
+    OL_CREW_FILE_BYTES = 256 << 10, /* larger files are written by the reading thread */
     OL_CREW_BATCH_FILES = 64,       /* files handed over at once */
-    OL_CREW_BATCH_BYTES = 512 << 10 /* or bytes */
+    OL_CREW_BATCH_BYTES = 256 << 10 /* or bytes */
 };
 
 int ol_crew_new(bool keep_owner, struct ol_crew **ret, struct ol_error *err);

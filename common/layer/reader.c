@@ -110,7 +110,7 @@ static la_ssize_t on_read(struct archive *a, void *client, const void **buffer)
         return 0;
     r->header_pull += r->block->len;
     if (r->in_header &&
-        r->header_pull > r->config.limits->header_bytes + 2 * (uint64_t)OL_IO_BLOCK) {
+        r->header_pull > r->config.limits->header_bytes + 2 * (uint64_t)OL_STREAM_BLOCK) {
         r->result = ol_error_set(&r->error, -E2BIG,
                                  "the headers after '%s' pass the limit of %llu bytes "
                                  "(header_bytes)",

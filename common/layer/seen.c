@@ -109,7 +109,7 @@ int ol_seen_insert(struct ol_seen *seen, uint64_t key)
 {
     uint64_t *slot;
 
-    if (seen->used >= seen->size / 4 * 3 && grow(seen) < 0)
+    if (seen->used >= seen->size / 8 * 7 && grow(seen) < 0)
         return -ENOMEM;
     slot = slot_of(seen, key);
     if (*slot == key)

@@ -193,16 +193,19 @@ static void *hasher_main(void *arg)
 }
 
 /*
- * The first block was full: go on with threads. A thread that cannot be started only costs speed,
- * as long as the digest of this first block goes where the others go.
+ * The stream is long: go on with threads. One that cannot be started only costs speed. The blocks
+ * so far are digested already.
  */
-static void start_threads(struct ol_stream *s, struct ol_block *first)
+static void start_threads(struct ol_stream *s)
 {
-    if (s->threads > 1 && s->hash != NULL && !ol_source_is_plain(s->source) &&
+    s->is_long = true;
+    if (s->threads < 2)
+        return;
+    s->hashed = s->filled;
+    if (s->hash != NULL && !ol_source_is_plain(s->source) &&
         pthread_create(&s->hasher, NULL, hasher_main, s) == 0)
         s->hasher_runs = true;
-    put(s, first);
-    if (s->threads > 1 && pthread_create(&s->reader, NULL, reader_main, s) == 0)
+    if (pthread_create(&s->reader, NULL, reader_main, s) == 0)
         s->reader_runs = true;
 }
 
@@ -221,12 +224,9 @@ static int next_inline(struct ol_stream *s, struct ol_error *err)
         pthread_mutex_unlock(&s->lock);
         return 0;
     }
-    if (!s->is_long && !s->seek && block->len == s->block_size) {
-        s->is_long = true;
-        start_threads(s, block);
-    } else {
-        put(s, block);
-    }
+    put(s, block);
+    if (!s->is_long && !s->seek && s->produced >= OL_STREAM_LONG)
+        start_threads(s);
     return 0;
 }
 
@@ -365,7 +365,7 @@ int ol_stream_open(const struct ol_input *input, const struct ol_layer_limits *l
     if (r == 0)
         r = ol_source_open(input, s->wake_fd, &s->source, err);
     s->seek = r == 0 && (flags & OL_STREAM_SEEK) != 0 && ol_source_can_skip(s->source);
-    s->block_size = s->seek ? OL_STREAM_SEEK_BLOCK : OL_IO_BLOCK;
+    s->block_size = s->seek ? OL_STREAM_SEEK_BLOCK : OL_STREAM_BLOCK;
     if (r == 0 && (flags & OL_STREAM_DIGEST) != 0 && !s->seek)
         r = ol_hash_new(&s->hash, err);
     if (r < 0) {

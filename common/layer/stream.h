@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The uncompressed stream as a sequence of reference-counted 1 MiB blocks, with its SHA-256.
+ * The uncompressed stream as a sequence of reference-counted blocks, with its SHA-256.
  *
- * A stream that fits into one block is read by the caller itself. For a longer one, when more than
- * one thread is allowed, a reader thread fills blocks ahead of the consumer: at most
- * OL_STREAM_BLOCKS exist at any time, so a slow consumer stops the reader and not the machine.
+ * A short stream is read by the caller itself. For a longer one, when more than one thread is
+ * allowed, a reader thread fills blocks ahead of the consumer: at most OL_STREAM_BLOCKS exist at
+ * any time, so a slow consumer stops the reader and not the machine.
  * SHA-256 runs in the reader thread for plain input; for compressed input decoding alone fills a
  * thread, so a third one digests the same blocks. Whoever holds a block - consumer, digest, file
  * writers - keeps its bytes where they are: nothing is copied on the way from decoder to file.
@@ -23,7 +23,10 @@
 #include <stdint.h>
 
 enum {
-    OL_STREAM_BLOCKS = 8,
+    OL_STREAM_BLOCK = 256 << 10, /* bytes per block: 3 MiB in all keep an extraction's memory small,
+                                    and larger blocks gain nothing measurable */
+    OL_STREAM_BLOCKS = 12,
+    OL_STREAM_LONG = 1 << 20,       /* bytes from which on threads pay for themselves */
     OL_STREAM_SEEK_BLOCK = 8 << 10, /* bytes read at a time when contents are skipped by seeking */
 };
 
@@ -37,7 +40,7 @@ struct ol_stream;
 
 struct ol_block {
     char *data;     /* owned */
-    size_t len;     /* OL_IO_BLOCK, less in the last block */
+    size_t len;     /* OL_STREAM_BLOCK, less in the last block */
     uint64_t start; /* offset of data[0] in the uncompressed stream */
     struct ol_stream *stream;
     atomic_uint refs;
@@ -70,7 +73,7 @@ int64_t ol_stream_skip(struct ol_stream *stream, int64_t len, struct ol_error *e
 /** True when ol_stream_next() would not have to wait for the reader thread. */
 bool ol_stream_ready(struct ol_stream *stream);
 
-/** True once the stream turned out to be longer than one block and threads may run. */
+/** True once the stream turned out to be long (OL_STREAM_LONG): threads may run. */
 bool ol_stream_is_long(const struct ol_stream *stream);
 
 void ol_block_ref(struct ol_block *block);
