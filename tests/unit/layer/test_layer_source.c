@@ -6,6 +6,7 @@
 #include "common/io.h"
 #include "common/layer/codec.h"
 #include "common/layer/source.h"
+#include "common/layer/stream.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -13,7 +14,7 @@
 #include <signal.h>
 #include <unistd.h>
 
-enum { NOISE = 3 * OL_IO_BLOCK + 12345 };
+enum { NOISE = OL_STREAM_LONG + OL_STREAM_BLOCK + 12345 };
 
 static const enum tarball_codec codecs[] = {TARBALL_GZIP, TARBALL_ZSTD, TARBALL_XZ, TARBALL_BZIP2};
 
@@ -72,13 +73,14 @@ static void make_pair(struct tarball *plain, struct tarball *packed, enum tarbal
 
 static void layer_source__decodes_every_format(void **state)
 {
+    static const size_t sizes[] = {1, OL_STREAM_BLOCK, NOISE};
+
     (void)state;
     for (size_t i = 0; i < OL_ARRAY_LEN(codecs); i++) {
-        for (size_t len = 1; len <= NOISE;
-             len = len == 1 ? OL_IO_BLOCK : len + OL_IO_BLOCK + 4115) {
+        for (size_t k = 0; k < OL_ARRAY_LEN(sizes); k++) {
             ol_auto_error struct ol_error err = OL_ERROR_INIT;
             struct tarball plain, packed;
-            make_pair(&plain, &packed, codecs[i], len);
+            make_pair(&plain, &packed, codecs[i], sizes[k]);
             assert_ok(decompress(&packed, &plain, &err), &err);
             tarball_fini(&plain);
             tarball_fini(&packed);
@@ -88,7 +90,7 @@ static void layer_source__decodes_every_format(void **state)
 
 static void layer_source__passes_plain_bytes(void **state)
 {
-    static const size_t sizes[] = {0, 1, 9, 10, 11, OL_IO_BLOCK, OL_IO_BLOCK + 1, NOISE};
+    static const size_t sizes[] = {0, 1, 9, 10, 11, OL_STREAM_BLOCK, OL_STREAM_BLOCK + 1, NOISE};
 
     (void)state;
     for (size_t i = 0; i < OL_ARRAY_LEN(sizes); i++) {
