@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* store/image*.c: what a path holds is told by content, and hostile images are refused in words. */
+#include "image_builder.h"
 #include "support/support.h"
 #include "support/tarball.h"
 
@@ -36,49 +37,6 @@ static int teardown(void **state)
 
 /* --- Making images --- */
 
-/* A small layer whose content tells which one it is. */
-static void make_layer(struct tarball *tar, const char *name)
-{
-    *tar = (struct tarball)TARBALL_INIT;
-    tarball_add_dir(tar, "d/");
-    tarball_add_file(tar, name, name);
-    tarball_end(tar);
-}
-
-struct blob {
-    char digest[OL_DIGEST_SIZE];
-    char path[OL_DIGEST_SIZE + 16]; /* "blobs/sha256/<hex>" */
-    size_t len;
-};
-
-static struct blob blob_of(const void *data, size_t len)
-{
-    struct blob blob = {.len = len};
-
-    assert_int_equal(ol_digest_of(data, len, blob.digest, NULL), 0);
-    (void)snprintf(blob.path, sizeof blob.path, "blobs/sha256/%s", ol_digest_hex(blob.digest));
-    return blob;
-}
-
-static char *text_of(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
-static char *text_of(const char *fmt, ...)
-{
-    va_list ap;
-    char *text = NULL;
-
-    va_start(ap, fmt);
-    assert_true(vasprintf(&text, fmt, ap) >= 0);
-    va_end(ap);
-    return text;
-}
-
-static char *config_of(const char *diff_ids)
-{
-    return text_of("{\"architecture\":\"amd64\",\"os\":\"linux\",\"rootfs\":{\"type\":\"layers\","
-                   "\"diff_ids\":[%s]}}",
-                   diff_ids);
-}
-
 /* Write the archive into the test's directory and return its path, owned by the caller. */
 static char *save(struct fixture *f, struct tarball *tar, const char *name)
 {
@@ -90,51 +48,6 @@ static char *save(struct fixture *f, struct tarball *tar, const char *name)
     return text_of("%s/%s", f->dir.path, name);
 }
 
-/* The two-layer image every test starts from, as `docker save` before 25 writes it. */
-struct parts {
-    struct tarball layer[2];
-    struct blob blob[2];
-    char *config;   /* owned */
-    char *manifest; /* owned */
-    struct blob config_blob;
-};
-
-static const char v1_a[] = "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa";
-static const char v1_b[] = "bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb";
-
-static void parts_make(struct parts *p)
-{
-    ol_auto_free char *ids = NULL;
-
-    make_layer(&p->layer[0], "d/one");
-    make_layer(&p->layer[1], "d/two");
-    for (int i = 0; i < 2; i++)
-        p->blob[i] = blob_of(p->layer[i].data, p->layer[i].len);
-    ids = text_of("\"%s\",\"%s\"", p->blob[0].digest, p->blob[1].digest);
-    p->config = config_of(ids);
-    p->config_blob = blob_of(p->config, strlen(p->config));
-    p->manifest = text_of("[{\"Config\":\"config.json\",\"RepoTags\":[\"t:v1\"],\"Layers\":["
-                          "\"%s/layer.tar\",\"%s/layer.tar\"]}]\n",
-                          v1_a, v1_b);
-}
-
-static void parts_fini(struct parts *p)
-{
-    tarball_fini(&p->layer[0]);
-    tarball_fini(&p->layer[1]);
-    free(p->config);
-    free(p->manifest);
-}
-
-static void add_layer_file(struct tarball *tar, const char *id, const struct tarball *layer)
-{
-    ol_auto_free char *dir = text_of("%s/", id);
-    ol_auto_free char *name = text_of("%s/layer.tar", id);
-
-    tarball_add_dir(tar, dir);
-    tarball_add_bytes(tar, name, layer->data, layer->len);
-}
-
 /* With another manifest or config (NULL: the right one). */
 static char *docker_archive(struct fixture *f, const char *manifest, const char *config)
 {
@@ -142,8 +55,8 @@ static char *docker_archive(struct fixture *f, const char *manifest, const char 
     struct parts p;
 
     parts_make(&p);
-    add_layer_file(&tar, v1_a, &p.layer[0]);
-    add_layer_file(&tar, v1_b, &p.layer[1]);
+    add_layer_file(&tar, V1_A, &p.layer[0]);
+    add_layer_file(&tar, V1_B, &p.layer[1]);
     tarball_add_file(&tar, "config.json", config != NULL ? config : p.config);
     tarball_add_file(&tar, "manifest.json", manifest != NULL ? manifest : p.manifest);
     tarball_end(&tar);
@@ -269,13 +182,13 @@ static void image__follows_symlinked_layers(void **state)
     ol_auto_free char *path = NULL;
     ol_auto_free char *ids = NULL;
     ol_auto_free char *config = NULL;
-    ol_auto_free char *link = text_of("%s/layer.tar", v1_b);
-    ol_auto_free char *target = text_of("../%s/layer.tar", v1_a);
+    ol_auto_free char *link = text_of("%s/layer.tar", V1_B);
+    ol_auto_free char *target = text_of("../%s/layer.tar", V1_A);
 
     parts_make(&p);
     ids = text_of("\"%s\",\"%s\"", p.blob[0].digest, p.blob[0].digest);
     config = config_of(ids);
-    add_layer_file(&tar, v1_a, &p.layer[0]);
+    add_layer_file(&tar, V1_A, &p.layer[0]);
     tarball_add_symlink(&tar, link, target);
     tarball_add_file(&tar, "config.json", config);
     tarball_add_file(&tar, "manifest.json", p.manifest);
@@ -286,51 +199,6 @@ static void image__follows_symlinked_layers(void **state)
     assert_layer(image, 1, p.blob[0].digest, "d/one");
     ol_image_free(image);
     parts_fini(&p);
-}
-
-/* What goes into an OCI layout, and into the new docker-archive. */
-struct layout {
-    char *manifest, *index, *docker; /* owned */
-    struct blob manifest_blob;
-};
-
-static void layout_make(struct layout *l, const struct parts *p, const char *layer_type)
-{
-    l->manifest = text_of(
-        "{\"schemaVersion\":2,\"mediaType\":\"application/vnd.oci.image.manifest.v1+json\","
-        "\"config\":{\"mediaType\":\"application/vnd.oci.image.config.v1+json\","
-        "\"digest\":\"%s\",\"size\":%zu},\"layers\":["
-        "{\"mediaType\":\"%s\",\"digest\":\"%s\",\"size\":%zu},"
-        "{\"mediaType\":\"%s\",\"digest\":\"%s\",\"size\":%zu}]}",
-        p->config_blob.digest, p->config_blob.len, layer_type, p->blob[0].digest, p->blob[0].len,
-        layer_type, p->blob[1].digest, p->blob[1].len);
-    l->manifest_blob = blob_of(l->manifest, strlen(l->manifest));
-    l->index = text_of(
-        "{\"schemaVersion\":2,\"manifests\":[{\"mediaType\":\"application/unknown\"},"
-        "{\"mediaType\":\"application/vnd.oci.image.manifest.v1+json\",\"digest\":\"%s\","
-        "\"size\":%zu,\"annotations\":{\"org.opencontainers.image.ref.name\":\"v1\"}}]}",
-        l->manifest_blob.digest, l->manifest_blob.len);
-    l->docker = text_of("[{\"Config\":\"%s\",\"RepoTags\":null,\"Layers\":[\"%s\",\"./%s\"]}]",
-                        p->config_blob.path, p->blob[0].path, p->blob[1].path);
-}
-
-static void layout_fini(struct layout *l)
-{
-    free(l->manifest);
-    free(l->index);
-    free(l->docker);
-}
-
-static void add_layout(struct tarball *tar, const struct parts *p, const struct layout *l)
-{
-    tarball_add_dir(tar, "blobs/");
-    tarball_add_dir(tar, "blobs/sha256/");
-    for (int i = 0; i < 2; i++)
-        tarball_add_bytes(tar, p->blob[i].path, p->layer[i].data, p->layer[i].len);
-    tarball_add_file(tar, p->config_blob.path, p->config);
-    tarball_add_file(tar, l->manifest_blob.path, l->manifest);
-    tarball_add_file(tar, "index.json", l->index);
-    tarball_add_file(tar, "oci-layout", "{\"imageLayoutVersion\": \"1.0.0\"}");
 }
 
 #define OCI_TAR "application/vnd.oci.image.layer.v1.tar"
@@ -522,7 +390,7 @@ static char *two_images(struct fixture *f)
         "[{\"Config\":\"config.json\",\"RepoTags\":[\"a:1\"],\"Layers\":[]},"
         "{\"Config\":\"config.json\",\"RepoTags\":[\"t:v1\"],\"Layers\":["
         "\"%s/layer.tar\",\"%s/layer.tar\"]}]",
-        v1_a, v1_b);
+        V1_A, V1_B);
 
     return docker_archive(f, manifest, NULL);
 }
@@ -715,7 +583,7 @@ static void image__refuses_image_archives_without_a_manifest(void **state)
     struct parts p;
 
     parts_make(&p);
-    add_layer_file(&tar, v1_a, &p.layer[0]);
+    add_layer_file(&tar, V1_A, &p.layer[0]);
     tarball_add_file(&tar, "repositories", "{}");
     tarball_end(&tar);
     refuse(f, save(f, &tar, "v1.tar"), -EBADMSG, "neither manifest.json nor oci-layout");
