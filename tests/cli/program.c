@@ -19,7 +19,7 @@ void program_result_fini(struct program_result *result)
     result->out = result->err = NULL;
 }
 
-static const char *program_path(void)
+const char *program_path(void)
 {
     const char *other = getenv("OL_TEST_PROGRAM");
 
@@ -51,6 +51,8 @@ static void become_program(const struct program_run *run, const int out[2], cons
     argv = calloc(n + 2, sizeof *argv);
     if (in < 0 || to < 0 || argv == NULL || dup2(in, 0) < 0 || dup2(to, 1) < 0 ||
         dup2(err[1], 2) < 0 || (run->cwd != NULL && chdir(run->cwd) < 0))
+        _exit(126);
+    if (run->uid != 0 && (setgid(run->uid) < 0 || setuid(run->uid) < 0))
         _exit(126);
     argv[0] = "overlab";
     memcpy(argv + 1, run->args, n * sizeof *argv);

@@ -28,10 +28,14 @@ struct program_run {
     const char *cwd;         /* working directory; NULL: the test's */
     int signal;              /* sent to it ... */
     unsigned after_ms;       /* ... after so long; 0: never */
+    unsigned uid;            /* user to become first; 0: the test's own */
 };
 
 /** Run it; the caller frees the result with program_result_fini(). */
 void program_run(const struct program_run *run, struct program_result *ret);
+
+/** The program's path, for shell pipelines. */
+const char *program_path(void);
 
 /** Run with these arguments: program("layer", "ls", NULL). */
 #define program(ret, ...) program_args((ret), (const char *const[]){__VA_ARGS__, NULL})
