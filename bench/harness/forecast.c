@@ -16,7 +16,7 @@ struct layer_forecast {
 struct commit_forecast {
     struct ol_inode_kinds create[LAWS], change[LAWS];
     struct ol_inode_kinds commit[LAWS];       /* the diff mounts nothing but the container */
-    struct ol_inode_kinds naive_commit[LAWS]; /* the diff mounts the init layer too */
+    struct ol_inode_kinds naive_commit[LAWS]; /* it mounts the init layer too, or leaves what that would */
     struct ol_plan *plan;                     /* owned */
 };
 
@@ -173,7 +173,7 @@ static void fill_step(const struct ol_forecast *forecast, enum ol_law law, bool 
         step->predicted = planned->change[law];
         break;
     case OL_STEP_COMMIT:
-        step->predicted = mounts && naive_diff ? planned->naive_commit[law] : planned->commit[law];
+        step->predicted = naive_diff ? planned->naive_commit[law] : planned->commit[law];
         break;
     case OL_STEP_CONTAINER_REMOVE:
     case OL_STEP_IMAGE_REMOVE:
