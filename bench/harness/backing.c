@@ -96,6 +96,13 @@ int ol_backing_parse(const char *text, struct ol_backing_spec *ret, struct ol_er
         *ret = spec;
         return 0;
     }
+    /* "ext5:8G" is a slip of the pen, not a directory to make. */
+    if (strchr(text, ':') != NULL && strchr(text, '/') == NULL)
+        return ol_error_set(
+            err, -EINVAL,
+            "'%s': no such file system: ext4:SIZE, xfs:SIZE, btrfs:SIZE or tmpfs:SIZE (a "
+            "directory of that name is written './%s')",
+            text, text);
     if (text[0] == '\0')
         return ol_error_set(err, -EINVAL,
                             "the backing is empty: DIR, ext4:SIZE, xfs:SIZE, btrfs:SIZE or "

@@ -93,7 +93,7 @@ static void backing__parses_sizes(void **state)
 
 static void backing__takes_the_rest_for_a_directory(void **state)
 {
-    static const char *const dirs[] = {"/var/tmp", "./ext4:1G", "ext4", "zfs:1G"};
+    static const char *const dirs[] = {"/var/tmp", "./ext4:1G", "ext4", "./zfs:1G"};
 
     (void)state;
     for (size_t i = 0; i < OL_ARRAY_LEN(dirs); i++) {
@@ -112,7 +112,7 @@ static void backing__refuses_sizes_that_are_none(void **state)
     static const char *const bad[] = {
         "ext4:",    "ext4:0",    "ext4:G",    "ext4:1X",           "ext4:1GB",
         "ext4:-1G", "ext4: 1G",  "xfs:1.5G",  "tmpfs:9999999999T", "tmpfs:99999999999999999999",
-        "ext4:8G ", "ext4:0x10", "ext4:1G:2",
+        "ext4:8G ", "ext4:0x10", "ext4:1G:2", "ext5:8G",           "zfs:1G",
     };
 
     (void)state;
