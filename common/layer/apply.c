@@ -8,6 +8,7 @@
 #include "common/layer/apply.h"
 
 #include "common/fs/path.h"
+#include "common/layer/sys.h"
 #include "common/layer/threads.h"
 #include "common/pool.h"
 #include "common/trace.h"
@@ -17,6 +18,25 @@
 int ol_apply_failed(int r, const char *verb, const char *path, struct ol_error *err)
 {
     return ol_error_sys(err, -r, "cannot %s '%s'", verb, path);
+}
+
+/* Give ourselves the rights to work in a directory, and it its mode back at the end. */
+static int open_up(struct ol_apply *a, struct ol_dir *dir)
+{
+    struct ol_late_record late = {.flags = OL_LATE_MODE, .path = dir->path};
+    struct stat st;
+    int r;
+
+    dir->closed = false;
+    if (fstat(dir->fd, &st) < 0)
+        return -errno;
+    if ((st.st_mode & 0300) == 0300)
+        return 0; /* an entry of this archive has done it meanwhile */
+    late.mode = st.st_mode & 07777;
+    late.dev = st.st_dev;
+    late.ino = st.st_ino;
+    r = ol_sys_chmod(dir->fd, "", late.mode | 0300);
+    return r < 0 ? r : ol_late_add(&a->late, &late);
 }
 
 int ol_apply_parent(struct ol_apply *a, const char *path, bool make, struct ol_dir **ret,
@@ -33,6 +53,13 @@ int ol_apply_parent(struct ol_apply *a, const char *path, bool make, struct ol_d
     }
     if (r == -ENOENT && make)
         r = ol_dirs_make(&a->dirs, path, len, ret);
+    if (r == 0 && (*ret)->closed) {
+        r = open_up(a, *ret);
+        if (r < 0) {
+            ol_dir_unref(*ret);
+            *ret = NULL;
+        }
+    }
     if (r < 0)
         return ol_error_sys(err, -r, "cannot open the directory of '%s'", path);
     return 0;

@@ -70,6 +70,12 @@ static void keep(struct ol_dirs *dirs, struct ol_dir *dir)
     dirs->cached[oldest] = dir;
 }
 
+/* The owner of a 0555 directory, as some distributions have them, cannot write to it; root can. */
+static bool is_closed(const struct stat *st)
+{
+    return (st->st_mode & 0300) != 0300 && st->st_uid == geteuid() && geteuid() != 0;
+}
+
 /* Takes fd over, also on failure. */
 static int add(struct ol_dirs *dirs, const char *path, size_t len, int taken_fd, bool made,
                struct ol_dir **ret)
@@ -91,6 +97,7 @@ static int add(struct ol_dirs *dirs, const char *path, size_t len, int taken_fd,
                            .dev = st.st_dev,
                            .ino = st.st_ino,
                            .fresh = made || ol_seen_has(dirs->seen, key),
+                           .closed = is_closed(&st),
                            .refs = 1,
                            .len = len};
     memcpy(dir->path, path, len);
@@ -157,7 +164,10 @@ static int make_one(struct ol_dirs *dirs, const struct ol_dir *parent, const cha
         r = ol_dirs_get(dirs, path, len, ret);
         return r;
     }
-    if (r == 0)
+    if (r == 0) /* as if an entry had made it: it is in nobody's way unseen */
+        r = ol_seen_insert(
+            dirs->seen, ol_seen_key(dirs->seen, OL_SEEN_WRITTEN, parent->dev, parent->ino, name));
+    if (r >= 0)
         r = ol_dirs_adopt(dirs, parent, name, path, len, ret);
     if (r < 0)
         return r;

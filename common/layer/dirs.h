@@ -23,7 +23,8 @@ struct ol_dir {
     int fd; /* O_PATH or O_RDONLY; owned */
     dev_t dev;
     ino_t ino;
-    bool fresh; /* made by this archive: it holds nothing older */
+    bool fresh;  /* made by this archive: it holds nothing older */
+    bool closed; /* ours, but without the rights an ordinary user needs to make entries in it */
     atomic_uint refs;
     uint64_t used; /* for finding the least recently used */
     size_t len;

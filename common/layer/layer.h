@@ -61,8 +61,8 @@ struct ol_layer_result {
  * @param ret      may be NULL
  * @return 0; -EBADMSG no well-formed (or a truncated, or corrupt) archive; -E2BIG a limit was
  * passed; -EXDEV or -ELOOP an entry points outside; -EINVAL a forbidden name; else the errno of the
- * failing call. The text names the entry. On failure the tree holds a prefix of the archive: the
- *         caller removes it and never uses it as a parent.
+ * failing call. The text names the entry. On failure the tree holds part of the layer: the caller
+ *         removes it and never uses it as a parent.
  */
 int ol_layer_apply(int root_fd, const struct ol_input *input,
                    const struct ol_layer_options *options, struct ol_layer_result *ret,

@@ -98,17 +98,13 @@ int ol_sys_chown(int dir_fd, const char *name, uid_t uid, gid_t gid)
     return plain_errno(fchownat(dir_fd, name, uid, gid, AT_SYMLINK_NOFOLLOW | AT_EMPTY_PATH));
 }
 
-/*
- * fchmodat(3) cannot leave a symlink alone on Linux before 6.6: pin what the name is with O_PATH,
- * look at it, and change it through /proc/self/fd.
- */
-static int chmod_pinned(int dir_fd, const char *name, mode_t mode)
+/* An O_PATH descriptor, which fchmod(2) does not take. */
+static int chmod_path_fd(int fd, mode_t mode)
 {
-    ol_auto_fd int fd = openat(dir_fd, name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
     char path[64];
     struct stat st;
 
-    if (fd < 0 || fstat(fd, &st) < 0)
+    if (fstat(fd, &st) < 0)
         return -errno;
     if (S_ISLNK(st.st_mode))
         return -ELOOP;
@@ -116,12 +112,25 @@ static int chmod_pinned(int dir_fd, const char *name, mode_t mode)
     return plain_errno(chmod(path, mode));
 }
 
+/*
+ * fchmodat(3) cannot leave a symlink alone on Linux before 6.6: pin what the name is with O_PATH,
+ * look at it, and change it through /proc/self/fd.
+ */
+static int chmod_pinned(int dir_fd, const char *name, mode_t mode)
+{
+    ol_auto_fd int fd = openat(dir_fd, name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+
+    return fd < 0 ? -errno : chmod_path_fd(fd, mode);
+}
+
 int ol_sys_chmod(int dir_fd, const char *name, mode_t mode)
 {
     if (ol_fault_hit("layer.chmod"))
         return -EIO;
-    if (*name == '\0')
-        return plain_errno(fchmod(dir_fd, mode));
+    if (*name == '\0') {
+        int r = plain_errno(fchmod(dir_fd, mode));
+        return r == -EBADF ? chmod_path_fd(dir_fd, mode) : r;
+    }
 #ifdef SYS_fchmodat2
     if (syscall(SYS_fchmodat2, dir_fd, name, mode, AT_SYMLINK_NOFOLLOW) == 0)
         return 0;

@@ -27,9 +27,9 @@ int ol_sys_pwrite(int fd, const void *data, size_t len, uint64_t offset);
 int ol_sys_truncate(int fd, uint64_t size);
 /** name may be "". */
 int ol_sys_chown(int dir_fd, const char *name, uid_t uid, gid_t gid);
-/** name may be "", for a descriptor that is no O_PATH one. Refuses symlinks (-ELOOP). */
+/** name may be "". Refuses symlinks (-ELOOP). */
 int ol_sys_chmod(int dir_fd, const char *name, mode_t mode);
-/** name may be "", as above. Access and modification time. */
+/** Access and modification time. name may be "" for a descriptor that is no O_PATH one. */
 int ol_sys_set_times(int dir_fd, const char *name, struct timespec mtime);
 
 #endif

@@ -204,6 +204,15 @@ HOSTILE(file_as_parent)
     layer_apply_fails(f, -ENOTDIR, "'a/f'");
 }
 
+HOSTILE(implied_directory_replaced_by_file)
+{
+    tarball_add_dir(&f->tar, "d");
+    tarball_add_file(&f->tar, "d/implied/f", "x");
+    tarball_add_file(&f->tar, "d/implied", "now a file");
+    layer_apply_ok(f);
+    assert_content(f->root_fd, "d/implied", "now a file");
+}
+
 HOSTILE(hard_link_to_directory)
 {
     tarball_add_dir(&f->tar, "d");
@@ -704,6 +713,7 @@ int main(void)
         TEST(cve_2026_50163_link_name_is_not_relative_to_the_working_directory),
         TEST(symlink_loop_as_parent),
         TEST(file_as_parent),
+        TEST(implied_directory_replaced_by_file),
         TEST(hard_link_to_directory),
         TEST(hard_link_to_itself),
         TEST(hard_link_over_another_name_of_its_target),
