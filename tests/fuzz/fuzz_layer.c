@@ -1,0 +1,143 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Fuzzes everything that reads a layer archive: detection and decoding, the tar reader, scan and
+ * apply on every target. Blocks with a ustar magic get a right checksum first, or hardly any
+ * mutation would pass the first check. Beside crashes and sanitizer reports it looks for escapes:
+ * the directory around the root may never change.
+ */
+#include "common/cleanup.h"
+#include "common/fs/tree.h"
+#include "common/layer/layer.h"
+
+#include <fcntl.h>
+#include <stdint.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+enum { TAR_BLOCK = 512 };
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+static const struct ol_layer_limits limits = {
+    .entries = 200,
+    .path_bytes = 4095,
+    .depth = 100,
+    .file_bytes = 1 << 20,
+    .total_bytes = 4 << 20,
+    .header_bytes = 64 << 10,
+    .xattrs = 16,
+    .sparse_ranges = 100,
+};
+
+struct place {
+    char path[256];
+    int around_fd; /* holds "root" and a canary */
+    int root_fd;
+    struct stat canary;
+};
+
+static void die_unless(bool condition)
+{
+    if (!condition)
+        abort();
+}
+
+static void look_at_canary(const struct place *p, struct stat *ret)
+{
+    die_unless(fstatat(p->around_fd, "canary", ret, AT_SYMLINK_NOFOLLOW) == 0);
+}
+
+static struct place place = {.around_fd = -1};
+
+static void remove_place(void)
+{
+    (void)ol_tree_remove_content(place.around_fd, NULL); /* best effort: the run is over */
+    (void)rmdir(place.path);
+}
+
+/* One directory for the whole run, made by the first input. */
+static const struct place *the_place(void)
+{
+    const char *tmp = getenv("TMPDIR");
+    int fd;
+
+    if (place.around_fd >= 0)
+        return &place;
+    (void)snprintf(place.path, sizeof place.path, "%s/overlab-fuzz.XXXXXX",
+                   tmp != NULL ? tmp : "/tmp");
+    die_unless(mkdtemp(place.path) != NULL);
+    place.around_fd = open(place.path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    die_unless(place.around_fd >= 0);
+    fd = openat(place.around_fd, "canary", O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0640);
+    die_unless(fd >= 0 && mkdirat(place.around_fd, "root", 0755) == 0);
+    ol_fd_close(&fd);
+    place.root_fd = openat(place.around_fd, "root", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    die_unless(place.root_fd >= 0);
+    look_at_canary(&place, &place.canary);
+    die_unless(atexit(remove_place) == 0);
+    return &place;
+}
+
+static void check_place(const struct place *p)
+{
+    struct stat now;
+    struct ol_tree_usage usage;
+
+    look_at_canary(p, &now);
+    die_unless(now.st_mode == p->canary.st_mode && now.st_uid == p->canary.st_uid &&
+               now.st_size == 0 && now.st_nlink == 1 &&
+               now.st_mtim.tv_sec == p->canary.st_mtim.tv_sec &&
+               now.st_mtim.tv_nsec == p->canary.st_mtim.tv_nsec);
+    die_unless(ol_tree_usage(p->around_fd, true, &usage, NULL) == 0);
+    die_unless(usage.names == 3); /* itself, canary, root */
+}
+
+static void fix_checksums(uint8_t *data, size_t size)
+{
+    for (size_t at = 0; at + TAR_BLOCK <= size; at += TAR_BLOCK) {
+        uint8_t *block = data + at;
+        unsigned sum = 0;
+        char text[8];
+        if (memcmp(block + 257, "ustar", 5) != 0)
+            continue;
+        memset(block + 148, ' ', 8);
+        for (size_t i = 0; i < TAR_BLOCK; i++)
+            sum += block[i];
+        (void)snprintf(text, sizeof text, "%06o", sum & 0777777);
+        memcpy(block + 148, text, 7);
+    }
+}
+
+static int ignore_entry(const struct ol_entry *entry, void *data, struct ol_error *err)
+{
+    (void)data, (void)err;
+    return entry->path[0] == '/' || strstr(entry->path, "/../") != NULL ? -EPROTO : 0;
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    const struct place *here = the_place();
+    ol_auto_fd int fd = memfd_create("layer", MFD_CLOEXEC);
+    ol_auto_free uint8_t *copy = malloc(size + 1);
+    struct ol_layer_options options = {
+        .target = (enum ol_layer_target)(size / TAR_BLOCK % 3),
+        .ns = OL_OVERLAY_USER,
+        .shared_inodes = size / TAR_BLOCK % 2 == 0,
+        .limits = &limits,
+        .threads = 1,
+    };
+
+    die_unless(fd >= 0 && copy != NULL);
+    memcpy(copy, data, size);
+    fix_checksums(copy, size);
+    die_unless(ol_io_write(fd, copy, size) == 0);
+    die_unless(ol_layer_scan(&(struct ol_input){fd, 0, UINT64_MAX}, &limits, ignore_entry, NULL,
+                             NULL, NULL) != -EPROTO);
+    (void)ol_layer_apply(here->root_fd, &(struct ol_input){fd, 0, UINT64_MAX}, &options, NULL,
+                         NULL);
+    (void)fchmod(here->root_fd, 0755); /* "./" may have closed it */
+    die_unless(ol_tree_remove_content(here->root_fd, NULL) == 0);
+    check_place(here);
+    return 0;
+}
