@@ -7,7 +7,12 @@
  * inode.
  *
  * Paths are relative to the root and resolved inside it, symlinks of the directory part included.
- * All functions return 0 or negative errno and set err with the path.
+ * The last component is followed by stat, list, read, write and append only. Devices and FIFOs are
+ * never opened (-EINVAL). Modes are made exact, whatever the umask.
+ *
+ * All functions return 0 or negative errno, as the system call of that name would, and set err with
+ * the path. A failed one leaves the tree as it was; in an unmounted overlay parents may have been
+ * copied up, as in the kernel's. One object is for one thread at a time.
  */
 #ifndef OL_DRIVERS_ROOTFS_H
 #define OL_DRIVERS_ROOTFS_H
@@ -25,6 +30,7 @@ struct ol_rootfs;
 int ol_rootfs_lstat(struct ol_rootfs *fs, const char *path, struct stat *ret, struct ol_error *err);
 /** Follows symlinks inside the root. */
 int ol_rootfs_stat(struct ol_rootfs *fs, const char *path, struct stat *ret, struct ol_error *err);
+/** Its parent must exist. */
 int ol_rootfs_mkdir(struct ol_rootfs *fs, const char *path, mode_t mode, struct ol_error *err);
 /** Create (must not exist) with this content. */
 int ol_rootfs_create(struct ol_rootfs *fs, const char *path, mode_t mode, const void *data,
@@ -32,21 +38,28 @@ int ol_rootfs_create(struct ol_rootfs *fs, const char *path, mode_t mode, const 
 /** Overwrite from the start and truncate to len (copies the file up). */
 int ol_rootfs_write(struct ol_rootfs *fs, const char *path, const void *data, size_t len,
                     struct ol_error *err);
+/** Write at the end. */
 int ol_rootfs_append(struct ol_rootfs *fs, const char *path, const void *data, size_t len,
                      struct ol_error *err);
+/** target is stored as it is. */
 int ol_rootfs_symlink(struct ol_rootfs *fs, const char *target, const char *path,
                       struct ol_error *err);
+/** Give old_path's object one more name; -EPERM for a directory. */
 int ol_rootfs_link(struct ol_rootfs *fs, const char *old_path, const char *new_path,
                    struct ol_error *err);
+/** Anything but a directory (-EISDIR). */
 int ol_rootfs_unlink(struct ol_rootfs *fs, const char *path, struct ol_error *err);
+/** -ENOTEMPTY unless it looks empty; whiteouts in it do not count. */
 int ol_rootfs_rmdir(struct ol_rootfs *fs, const char *path, struct ol_error *err);
-/** Remove whatever is there, recursively. */
+/** Remove whatever is there, recursively; nothing there is success. */
 int ol_rootfs_remove_tree(struct ol_rootfs *fs, const char *path, struct ol_error *err);
 /** Files and symlinks; a directory from a lower layer is -EXDEV (redirect_dir=off), as the kernel
  * says. */
 int ol_rootfs_rename(struct ol_rootfs *fs, const char *old_path, const char *new_path,
                      struct ol_error *err);
+/** -EOPNOTSUPP for a symlink. */
 int ol_rootfs_chmod(struct ol_rootfs *fs, const char *path, mode_t mode, struct ol_error *err);
+/** Of the object itself, also of a symlink; (uid_t)-1 and (gid_t)-1 leave theirs. */
 int ol_rootfs_chown(struct ol_rootfs *fs, const char *path, uid_t uid, gid_t gid,
                     struct ol_error *err);
 /** Sets mtime and atime, not following a symlink. */

@@ -21,7 +21,8 @@ enum ol_mtype {
     OL_M_WHITEOUT, /* only in trees that stand for an overlay's upper directory */
 };
 
-enum { OL_M_NONE = UINT32_MAX, OL_M_ROOT = 0 };
+enum { OL_M_ROOT = 0 };
+#define OL_M_NONE UINT32_MAX /* not an enumerator: those are ints */
 
 struct ol_mnode {
     uint32_t parent, first_child, next, prev; /* node indices; siblings in no order */

@@ -99,7 +99,7 @@ static void add_parents(struct ol_builtin_list *list, const char *path)
     }
 }
 
-static char *format_path(const char *fmt, va_list ap)
+__attribute__((format(printf, 1, 0))) static char *format_path(const char *fmt, va_list ap)
 {
     char *path = NULL;
 
