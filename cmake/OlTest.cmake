@@ -7,3 +7,9 @@ function(ol_add_test name)
     add_test(NAME ${name} COMMAND test_${name})
     set_tests_properties(${name} PROPERTIES LABELS "${ARG_LABELS}")
 endfunction()
+
+# ol_add_old_kernel_test(NAME): run test_NAME once more as on a kernel without the newer system calls.
+function(ol_add_old_kernel_test name)
+    add_test(NAME ${name}_old_kernel COMMAND old_kernel $<TARGET_FILE:test_${name}>)
+    set_tests_properties(${name}_old_kernel PROPERTIES LABELS unit SKIP_RETURN_CODE 77)
+endfunction()

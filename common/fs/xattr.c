@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Attributes of (dir_fd, name) without a path: getxattrat(2) and kin (Linux 6.13, one call), else
- * through /proc/self/fd/N/name with the l*xattr calls.
+ * the f*xattr calls for an open file, and /proc/self/fd/N/name with the l*xattr calls for a name.
  */
 #include "common/fs/xattr.h"
 
@@ -85,6 +85,11 @@ ssize_t ol_xattr_get(int dir_fd, const char *name, const char *attr, void *value
             return plain_errno(n);
     }
 #endif
+    if (*name == '\0') {
+        ssize_t n = fgetxattr(dir_fd, attr, value, len);
+        if (n >= 0 || errno != EBADF)
+            return plain_errno(n);
+    }
     r = proc_path(dir_fd, name, &path);
     if (r < 0)
         return r;
@@ -107,6 +112,11 @@ int ol_xattr_set(int dir_fd, const char *name, const char *attr, const void *val
             return n < 0 ? -errno : 0;
     }
 #endif
+    if (*name == '\0') {
+        r = fsetxattr(dir_fd, attr, value, len, 0);
+        if (r == 0 || errno != EBADF)
+            return r < 0 ? -errno : 0;
+    }
     r = proc_path(dir_fd, name, &path);
     if (r < 0)
         return r;
@@ -123,6 +133,11 @@ static ssize_t list_once(int dir_fd, const char *name, const char *path, char *o
             return n;
     }
 #endif
+    if (*name == '\0') {
+        ssize_t n = flistxattr(dir_fd, out, len);
+        if (n >= 0 || errno != EBADF)
+            return n;
+    }
     return *name == '\0' ? listxattr(path, out, len) : llistxattr(path, out, len);
 }
 
