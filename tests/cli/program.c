@@ -153,6 +153,21 @@ static void bless(const char *path, const char *text)
     assert_int_equal(fclose(file), 0);
 }
 
+/* The first line that differs, rather than two long texts side by side. */
+static void assert_same_lines(const char *name, const char *text, const char *want)
+{
+    for (unsigned line = 1; *text != '\0' || *want != '\0'; line++) {
+        size_t n = strcspn(text, "\n");
+        size_t m = strcspn(want, "\n");
+
+        if (n != m || memcmp(text, want, n) != 0)
+            fail_msg("%s, line %u:\n  is   '%.*s'\n  want '%.*s'", name, line, (int)n, text, (int)m,
+                     want);
+        text += n + (text[n] == '\n');
+        want += m + (want[m] == '\n');
+    }
+}
+
 void assert_golden(const char *name, const char *text)
 {
     ol_auto_free char *path = NULL;
@@ -171,7 +186,7 @@ void assert_golden(const char *name, const char *text)
         fail_msg("no golden file '%s': run with OL_BLESS=1 and look at it", path);
     while ((n = fread(block, 1, sizeof block, file)) > 0)
         assert_int_equal(ol_buf_append(&want, block, n), 0);
-    assert_string_equal(text, ol_buf_str(&want));
+    assert_same_lines(name, text, ol_buf_str(&want));
 }
 
 static bool is_unit(const char *text, size_t len)
