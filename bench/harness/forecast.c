@@ -15,9 +15,10 @@ struct layer_forecast {
 
 struct commit_forecast {
     struct ol_inode_kinds create[LAWS], change[LAWS];
-    struct ol_inode_kinds commit[LAWS];       /* the diff mounts nothing but the container */
-    struct ol_inode_kinds naive_commit[LAWS]; /* it mounts the init layer too, or leaves what that would */
-    struct ol_plan *plan;                     /* owned */
+    struct ol_inode_kinds commit[LAWS]; /* the diff mounts nothing but the container */
+    struct ol_inode_kinds
+        naive_commit[LAWS]; /* it mounts the init layer too, or leaves what that would */
+    struct ol_plan *plan;   /* owned */
 };
 
 struct ol_forecast {
