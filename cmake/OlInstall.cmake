@@ -5,7 +5,10 @@ install(TARGETS ol_common ol_drivers ol_store ol_bench
 foreach(part common drivers store bench)
     install(DIRECTORY ${PROJECT_SOURCE_DIR}/${part}
             DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}/overlab
-            FILES_MATCHING PATTERN "*.h")
+            FILES_MATCHING PATTERN "*.h" PATTERN "peers" EXCLUDE)
 endforeach()
+if(OL_HAVE_ISAL)
+    set(OL_REQUIRES_ISAL ", libisal")
+endif()
 configure_file(${PROJECT_SOURCE_DIR}/cmake/overlab.pc.in ${PROJECT_BINARY_DIR}/overlab.pc @ONLY)
 install(FILES ${PROJECT_BINARY_DIR}/overlab.pc DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig)
