@@ -10,6 +10,7 @@
 #include "store/store_internal.h"
 
 #include "common/cleanup.h"
+#include "drivers/rootfs.h"
 #include "store/thread.h"
 
 #include <errno.h>
@@ -90,37 +91,56 @@ static int stream(struct commit *c, struct ol_error *err)
     return settle(c, r, err);
 }
 
-/* In the direct view a layer that needs a mount cannot be got; its diff does not need it either.
- * *ret_path stays NULL then. */
-static int get_layer(struct ol_driver *drv, const char *id, char **ret_path, struct ol_error *err)
-{
-    ol_auto_error struct ol_error why = OL_ERROR_INIT;
-    int r = ol_driver_get(drv, id, ret_path, &why);
+/* The extra mount reference moby holds for the whole export. */
+struct hold {
+    char *path;           /* owned: got, to be put */
+    struct ol_rootfs *fs; /* owned: open, to be closed */
+};
 
-    if (r == -EOPNOTSUPP && ol_driver_config_of(drv)->view == OL_VIEW_DIRECT)
+/*
+ * The direct view opens the root instead: that leaves in the layer what the mount would have (the
+ * cached whiteout of an earlier session goes). A root that is open already is a nested get.
+ */
+static int hold_layer(struct ol_driver *drv, const char *id, struct hold *ret, struct ol_error *err)
+{
+    bool direct = ol_driver_config_of(drv)->view == OL_VIEW_DIRECT;
+    ol_auto_error struct ol_error why = OL_ERROR_INIT;
+    int r;
+
+    if (!direct || (ol_driver_caps(drv) & OL_CAP_KEEPS_DATA) == 0)
+        return ol_driver_get(drv, id, &ret->path, err);
+    r = ol_driver_rootfs(drv, id, &ret->fs, &why);
+    if (r == -EBUSY)
         return 0;
     if (r < 0)
         ol_error_move(err, &why);
     return r;
 }
 
-/* moby holds an extra mount reference for the whole export. */
-static int stream_mounted(struct commit *c, struct ol_error *err)
+static int release_layer(struct ol_driver *drv, const char *id, struct hold *hold,
+                         struct ol_error *err)
+{
+    ol_auto_free char *path = hold->path;
+
+    if (path != NULL)
+        return ol_driver_put(drv, id, err);
+    return ol_rootfs_close(hold->fs, err);
+}
+
+static int stream_held(struct commit *c, struct ol_error *err)
 {
     struct ol_driver *drv = c->store->drv;
-    ol_auto_free char *path = NULL;
-    int r = get_layer(drv, c->container.mount_id, &path, err);
-    int put;
+    struct hold hold = {NULL, NULL};
+    int r = hold_layer(drv, c->container.mount_id, &hold, err);
+    int released;
 
     if (r < 0)
         return r;
     r = ol_register_begin(&c->reg, c->store, c->container.parent, err);
     if (r == 0)
         r = stream(c, err);
-    if (path == NULL)
-        return r;
-    put = ol_driver_put(drv, c->container.mount_id, r < 0 ? NULL : err);
-    return r < 0 ? r : put;
+    released = release_layer(drv, c->container.mount_id, &hold, r < 0 ? NULL : err);
+    return r < 0 ? r : released;
 }
 
 /* An empty diff adds no layer (moby: the image keeps its rootfs); the result is the image's own. */
@@ -136,7 +156,7 @@ static int finish(struct commit *c, struct ol_store_commit *ret, struct ol_error
 
 static int run(struct commit *c, struct ol_store_commit *ret, struct ol_error *err)
 {
-    int r = stream_mounted(c, err);
+    int r = stream_held(c, err);
     int ended;
 
     if (r == 0)

@@ -3,6 +3,7 @@
 #include "fixture.h"
 
 #include "common/fault.h"
+#include "common/fs/tree.h"
 #include "drivers/rootfs.h"
 
 #include <errno.h>
@@ -201,6 +202,41 @@ static void commit__adds_the_containers_changes(struct store_fixture *f,
     fixture_assert_holds(f, 2, 1);
 }
 
+/* work/work/#N: what a deletion leaves when the whiteout it became was written over again. */
+static unsigned cached_whiteouts(struct store_fixture *f, const char *id)
+{
+    ol_auto_error struct ol_error err = OL_ERROR_INIT;
+    ol_auto_free char *path = NULL;
+    ol_auto_fd int fd = -1;
+    struct ol_tree_usage usage;
+
+    assert_true(asprintf(&path, "%s/%s/work", ol_driver_home(f->drv), id) > 0);
+    fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    assert_true(fd >= 0);
+    assert_ok(ol_tree_usage(fd, false, &usage, &err), &err);
+    return (unsigned)usage.whiteouts;
+}
+
+/* The mount that is held for the export empties work/work; the direct view must count the same. */
+static void commit__drops_the_cached_whiteout(struct store_fixture *f, const struct engine *engine)
+{
+    const struct ol_store_layer image = add_image(f);
+    const struct ol_store_container c = add_container(f, image.chain_id);
+    ol_auto_error struct ol_error err = OL_ERROR_INIT;
+    struct ol_store_commit result;
+    struct ol_rootfs *fs = NULL;
+
+    if (strcmp(engine->spec, "vfs") == 0)
+        return; /* no overlay, no work directory */
+    assert_ok(ol_driver_rootfs(f->drv, c.mount_id, &fs, &err), &err);
+    assert_ok(ol_rootfs_unlink(fs, "etc/keep", &err), &err);
+    assert_ok(ol_rootfs_create(fs, "etc/keep", 0644, "new", 3, &err), &err);
+    assert_ok(ol_rootfs_close(fs, &err), &err);
+    assert_int_equal(cached_whiteouts(f, c.mount_id), 1);
+    assert_ok(ol_store_commit(f->store, c.id, &result, &err), &err);
+    assert_int_equal(cached_whiteouts(f, c.mount_id), 0);
+}
+
 static void commit__of_nothing_adds_no_layer(struct store_fixture *f, const struct engine *engine)
 {
     ol_auto_error struct ol_error err = OL_ERROR_INIT;
@@ -379,6 +415,7 @@ static const struct test_case cases[] = {
     {"initlayer__replaces_symlinked_directories", initlayer__replaces_symlinked_directories},
     {"container__comes_stays_and_goes", container__comes_stays_and_goes},
     {"commit__adds_the_containers_changes", commit__adds_the_containers_changes},
+    {"commit__drops_the_cached_whiteout", commit__drops_the_cached_whiteout},
     {"commit__of_nothing_adds_no_layer", commit__of_nothing_adds_no_layer},
     {"commit__failed_driver_call_leaves_nothing", commit__failed_driver_call_leaves_nothing},
     {"container__failed_driver_call_leaves_nothing", container__failed_driver_call_leaves_nothing},
