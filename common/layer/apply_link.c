@@ -30,6 +30,24 @@ static int link_failed(int r, const struct ol_reader_entry *e, struct ol_error *
     return ol_error_sys(err, -r, "cannot link '%s' to '%s'", e->header.path, e->header.link);
 }
 
+static uint64_t shared_key(const struct ol_apply *a, const struct stat *st)
+{
+    return ol_seen_key(&a->seen, OL_SEEN_SHARED, st->st_dev, st->st_ino, "");
+}
+
+/*
+ * A name this archive wrote is its own, unless it wrote it as a link to another layer's inode: then
+ * the inode says so, through however many links it was reached.
+ */
+static bool is_shared(const struct ol_apply *a, const struct target *t, uint64_t written_key)
+{
+    if (ol_seen_has(&a->seen, shared_key(a, &t->st)))
+        return true;
+    return !ol_seen_has(&a->seen, written_key) &&
+           !ol_seen_has(&a->seen,
+                        ol_seen_key(&a->seen, OL_SEEN_PRIVATE, t->dir->dev, t->dir->ino, t->base));
+}
+
 static int find_target(struct ol_apply *a, const struct ol_reader_entry *e, struct target *t,
                        struct ol_error *err)
 {
@@ -54,9 +72,7 @@ static int find_target(struct ol_apply *a, const struct ol_reader_entry *e, stru
         return r;
     if (fstatat(t->dir->fd, t->base, &t->st, AT_SYMLINK_NOFOLLOW) < 0)
         return link_failed(-errno, e, err);
-    t->shared = a->options.shared_inodes && !ol_seen_has(&a->seen, key) &&
-                !ol_seen_has(&a->seen, ol_seen_key(&a->seen, OL_SEEN_PRIVATE, t->dir->dev,
-                                                   t->dir->ino, t->base));
+    t->shared = a->options.shared_inodes && is_shared(a, t, key);
     return 0;
 }
 
@@ -115,6 +131,8 @@ int ol_apply_hardlink(struct ol_apply *a, const struct ol_reader_entry *e,
         same = ol_meta_same(t.dir->fd, t.base, &t.st, &meta);
     if (r == 0 && !same && t.shared)
         r = make_private(a, e, &t, err);
+    else if (r == 0 && t.shared && ol_seen_insert(&a->seen, shared_key(a, &t.st)) < 0)
+        r = ol_error_nomem(err);
     if (r == 0)
         r = make_link(a, e, place, &t, err);
     if (r == 0 && !same) {
