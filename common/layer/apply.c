@@ -9,11 +9,13 @@
 
 #include "common/fs/path.h"
 #include "common/layer/sys.h"
-#include "common/layer/threads.h"
 #include "common/pool.h"
 #include "common/trace.h"
 
 #include <errno.h>
+
+/* Writers work on directories of one file system: more of them only wait for each other. */
+enum { APPLY_WRITERS_MAX = 4 };
 
 int ol_apply_failed(int r, const char *verb, const char *path, struct ol_error *err)
 {
@@ -188,6 +190,15 @@ static void before_wait(void *data)
     ol_crew_flush(a->crew);
 }
 
+/* One less than the threads allowed: this one creates, too, and the stream's reader thread is busy
+ * only part of the time. */
+static unsigned writers(unsigned threads)
+{
+    unsigned n = threads > 1 ? threads - 1 : 0;
+
+    return n < APPLY_WRITERS_MAX ? n : APPLY_WRITERS_MAX;
+}
+
 static int apply_entries(struct ol_apply *a, struct ol_error *err)
 {
     struct ol_reader_entry e;
@@ -196,7 +207,7 @@ static int apply_entries(struct ol_apply *a, struct ol_error *err)
 
     while ((r = ol_reader_next(a->reader, &e, err)) == 1) {
         if (!started && ol_stream_is_long(a->stream)) {
-            ol_crew_start(a->crew, ol_layer_writers(a->options.threads));
+            ol_crew_start(a->crew, writers(a->options.threads));
             started = true;
         }
         r = apply_entry(a, &e, err);
