@@ -538,6 +538,36 @@ static void layer_apply__keeps_shared_inode_when_nothing_changes(void **state)
     assert_int_equal(f->res.broken_links, 0);
 }
 
+/* The first link changes nothing and so shares; what comes through it later must not write to it.
+ */
+static void layer_apply__breaks_shared_inodes_behind_a_link_of_its_own(void **state)
+{
+    struct layer_fixture *f = *state;
+    struct stat before, after;
+
+    f->options.shared_inodes = true;
+    f->options.keep_owner = false;
+    test_write(f->root_fd, "secret", "x");
+    assert_int_equal(fchmodat(f->root_fd, "secret", 0600, 0), 0);
+    assert_int_equal(
+        utimensat(f->root_fd, "secret", (struct timespec[]){{1000000000, 0}, {1000000000, 0}}, 0),
+        0);
+    test_mkdir(f->root_fd, "other", 0755); /* stands for the layer that shares the inode */
+    assert_int_equal(linkat(f->root_fd, "secret", f->root_fd, "other/secret", 0), 0);
+    before = layer_stat(f->root_fd, "other/secret");
+    tarball_add_hardlink_mode(&f->tar, "h", "secret", 0600, 0);
+    tarball_add_hardlink_mode(&f->tar, "i", "h", 0600, 0);
+    tarball_add_hardlink_mode(&f->tar, "j", "i", 0666, 0);
+    tarball_add_hardlink_mode(&f->tar, "k", "h", 0644, 0);
+    layer_apply_ok(f);
+    after = layer_stat(f->root_fd, "other/secret");
+    assert_int_equal(after.st_mode, before.st_mode);
+    assert_mode(f->root_fd, "secret", 0600);
+    assert_mode(f->root_fd, "j", 0666);
+    assert_mode(f->root_fd, "k", 0644);
+    assert_int_equal(f->res.broken_links, 2);
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, layer_setup, layer_teardown)
@@ -571,6 +601,7 @@ int main(void)
         TEST(layer_apply__accepts_the_empty_layer),
         TEST(layer_apply__breaks_shared_inodes),
         TEST(layer_apply__keeps_shared_inode_when_nothing_changes),
+        TEST(layer_apply__breaks_shared_inodes_behind_a_link_of_its_own),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
