@@ -255,29 +255,49 @@ static int own_target(struct target *t, uint32_t node)
     return 0;
 }
 
-static int add_hard_link(struct target *t, uint32_t parent, const char *name, uint32_t *ret)
+static int find_link_target(struct target *t, uint32_t *ret)
 {
     const char *link = t->entry->link;
     const char *base = ol_path_base(link);
     uint32_t dir;
-    uint32_t node;
     int r = walk_dirs(t, OL_M_ROOT, link, ol_path_dir_len(link), false, &dir);
 
     if (r < 0)
         return r;
-    node = ol_mtree_find(t->tree, dir, base, strlen(base));
-    if (node == OL_M_NONE)
+    *ret = ol_mtree_find(t->tree, dir, base, strlen(base));
+    if (*ret == OL_M_NONE)
         return -ENOENT;
-    if (ol_mtree_type(t->tree, node) == OL_M_DIR)
-        return -EPERM;
-    r = own_target(t, node);
+    return ol_mtree_type(t->tree, *ret) == OL_M_DIR ? -EPERM : 0;
+}
+
+/* The target first: what is in the way may be another name of it. */
+static int add_hard_link(struct target *t, uint32_t parent, const char *name, uint32_t *ret)
+{
+    uint32_t target = OL_M_NONE;
+    uint32_t node;
+    int r = find_link_target(t, &target);
+
+    if (r == 0)
+        r = own_target(t, target);
     if (r < 0)
         return r;
-    *ret = ol_mtree_link(t->tree, parent, name, strlen(name), t->tree->nodes[node].inode);
+    node = ol_mtree_find(t->tree, parent, name, strlen(name));
+    if (node == target)
+        return -EINVAL; /* a hard link to itself */
+    if (node != OL_M_NONE && t->tree->nodes[node].inode == t->tree->nodes[target].inode) {
+        *ret = node;
+        return 0;
+    }
+    for (uint32_t up = target; node != OL_M_NONE && up != OL_M_NONE; up = t->tree->nodes[up].parent)
+        if (up == node)
+            return -ENOENT; /* the target goes with what is in the way */
+    if (node != OL_M_NONE)
+        ol_mtree_remove(t->tree, node);
+    *ret = ol_mtree_link(t->tree, parent, name, strlen(name), t->tree->nodes[target].inode);
     return *ret == OL_M_NONE ? -ENOMEM : 0;
 }
 
-static int add_object(struct target *t, uint32_t parent, const char *name)
+static int add_new(struct target *t, uint32_t parent, const char *name, uint32_t *ret)
 {
     struct ol_minode init = inode_of(t->model, t->entry);
     uint32_t node = ol_mtree_find(t->tree, parent, name, strlen(name));
@@ -285,19 +305,22 @@ static int add_object(struct target *t, uint32_t parent, const char *name)
 
     if (node != OL_M_NONE && init.type == OL_M_DIR && ol_mtree_type(t->tree, node) == OL_M_DIR) {
         set_metadata(ol_mtree_inode(t->tree, node), t->entry, t->model->layer);
-        t->tree->nodes[node].layer = t->model->layer;
+        *ret = node;
         return 0;
     }
     if (node != OL_M_NONE)
         ol_mtree_remove(t->tree, node);
-    if (t->entry->type == OL_ENTRY_HARDLINK) {
-        r = add_hard_link(t, parent, name, &node);
-    } else {
-        if (init.type == OL_M_SYMLINK)
-            r = ol_mtree_keep_text(t->tree, t->entry->link, strlen(t->entry->link), &init.text);
-        if (r == 0)
-            r = add_node(t, parent, name, strlen(name), &init, &node);
-    }
+    if (init.type == OL_M_SYMLINK)
+        r = ol_mtree_keep_text(t->tree, t->entry->link, strlen(t->entry->link), &init.text);
+    return r < 0 ? r : add_node(t, parent, name, strlen(name), &init, ret);
+}
+
+static int add_object(struct target *t, uint32_t parent, const char *name)
+{
+    uint32_t node = OL_M_NONE;
+    int r = t->entry->type == OL_ENTRY_HARDLINK ? add_hard_link(t, parent, name, &node)
+                                                : add_new(t, parent, name, &node);
+
     if (r == 0)
         t->tree->nodes[node].layer = t->model->layer;
     return r;
