@@ -277,12 +277,19 @@ static int run_inside(struct ol_cli *cli, struct compare_args *args, const char 
     return r;
 }
 
+static int make_root(struct ol_cli *cli, struct ol_error *err)
+{
+    int r = ol_fs_mkdir_path(cli->root, 0711, err);
+
+    return r < 0 ? ol_error_wrap(err, r, "data root '%s' (--root names another)", cli->root) : 0;
+}
+
 /* A directory: its view first, because what is made in a user namespace is unmade there. */
 static int run_in_directory(struct ol_cli *cli, struct compare_args *args, struct ol_error *err)
 {
     struct ol_backing *backing = NULL;
     int closed;
-    int r = ol_fs_mkdir_path(args->backing.dir, 0711, err);
+    int r = args->backing_text == NULL ? make_root(cli, err) : 0;
 
     if (r == 0)
         r = ol_view_choose(args->backing.dir, args->view, &args->options.view, err);
@@ -334,7 +341,7 @@ static int run_on_file_system(struct ol_cli *cli, struct compare_args *args, int
 {
     struct ol_backing *backing = NULL;
     int closed;
-    int r = ol_fs_mkdir_path(cli->root, 0711, err);
+    int r = make_root(cli, err);
 
     if (r == 0)
         r = ol_view_private_mounts(err);

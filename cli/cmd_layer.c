@@ -180,6 +180,9 @@ static int mount_layer(struct ol_cli *cli, const struct layer_args *args,
     json_t *json;
     int r = ol_driver_get(session->drv, layer_id(args, 0), &path, err);
 
+    if ((r == -EPERM || r == -ENOTSUP) && session->view != OL_VIEW_KERNEL)
+        r = ol_error_wrap(
+            err, r, "a mount needs root, or a shell of 'unshare --user --map-root-user --mount'");
     if (r < 0)
         return r;
     r = ol_driver_keep(session->drv, layer_id(args, 0), err);

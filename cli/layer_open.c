@@ -148,7 +148,7 @@ static int choose_view(const char *root, enum ol_view want, enum ol_view *ret, s
     int r = ol_fs_mkdir_path(root, 0711, err);
 
     if (r < 0)
-        return r;
+        return ol_error_wrap(err, r, "data root '%s' (--root names another)", root);
     root_fd = open(root, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (root_fd < 0)
         return ol_error_sys(err, errno, "cannot open the data root '%s'", root);
@@ -169,26 +169,13 @@ static int choose_view(const char *root, enum ol_view want, enum ol_view *ret, s
     return ol_view_choose(root, want, ret, err);
 }
 
-/* In a user namespace of the caller's own we already are where mounts can be made. */
-static bool is_inside_already(void)
-{
-    return ol_view_in_userns() && geteuid() == 0;
-}
-
+/* In a user namespace of the caller's own we already are where mounts can be made. What mounts for
+ * others to see stays outside, and where that cannot be the driver says so. */
 static int enter_view(enum ol_view view, enum layer_need need, struct ol_error *err)
 {
-    if (need != LAYER_MOUNTS) {
-        if (view == OL_VIEW_KERNEL)
-            return ol_view_private_mounts(err);
-        return view == OL_VIEW_USERNS ? ol_view_enter_userns(err) : 0;
-    }
-    if (view == OL_VIEW_DIRECT)
-        return ol_error_set(err, -ENOTSUP, "the 'direct' view cannot mount layers");
-    if (view == OL_VIEW_USERNS && !is_inside_already())
-        return ol_error_set(err, -EPERM,
-                            "a mount in the 'userns' view would end with this command: run it as "
-                            "root, or in a shell of 'unshare --user --map-root-user --mount'");
-    return 0;
+    if (need == LAYER_MOUNTS || view == OL_VIEW_DIRECT)
+        return 0;
+    return view == OL_VIEW_KERNEL ? ol_view_private_mounts(err) : ol_view_enter_userns(err);
 }
 
 int layer_open(struct ol_cli *cli, const struct layer_args *args, enum layer_need need,
