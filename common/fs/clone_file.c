@@ -7,6 +7,7 @@
 #include "common/cleanup.h"
 #include "common/fault.h"
 #include "common/fs/clone.h"
+#include "common/fs/file.h"
 
 #include <fcntl.h>
 #include <unistd.h>
@@ -171,13 +172,10 @@ static int link_or_create(struct ol_clone *c, struct ol_tree_node *node, const c
 static int open_source(struct ol_tree_visit *v, struct ol_tree_node *node, const char *name,
                        struct stat *st)
 {
-    static const int flags = O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC;
-    ol_auto_fd int fd = openat(node->fd[0], name, flags | O_NOATIME);
+    ol_auto_fd int fd = ol_fs_open_read(node->fd[0], name, O_NOATIME);
 
-    if (fd < 0 && errno == EPERM) /* not the owner */
-        fd = openat(node->fd[0], name, flags);
     if (fd < 0)
-        return ol_tree_fail(v->err, errno, node, name, "cannot open");
+        return ol_tree_fail(v->err, -fd, node, name, "cannot open");
     if (fstat(fd, st) < 0)
         return ol_tree_fail(v->err, errno, node, name, "cannot examine");
     if (!S_ISREG(st->st_mode))

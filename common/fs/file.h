@@ -17,6 +17,15 @@
  */
 int ol_fs_open_dir(int dir_fd, const char *name);
 
+/**
+ * Open a file for reading, not following it and not waiting for a FIFO. A regular file of ours
+ * whose mode forbids that (0222, 0000) is lent read permission for the moment of the open: root
+ * ignores such modes, so copying and exporting as an ordinary user has to as well.
+ * @param flags  O_NOATIME, left out where it is not allowed, or 0
+ * @return fd or negative errno
+ */
+int ol_fs_open_read(int dir_fd, const char *name, int flags);
+
 /** mkdirat, exclusive, with exactly this mode (the umask is undone by a chmod when it matters). */
 int ol_fs_mkdir(int dir_fd, const char *name, mode_t mode, struct ol_error *err);
 

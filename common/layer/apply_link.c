@@ -7,6 +7,7 @@
 #include "common/layer/apply.h"
 
 #include "common/cleanup.h"
+#include "common/fs/file.h"
 #include "common/fs/path.h"
 #include "common/fs/tree.h"
 #include "common/fs/xattr.h"
@@ -162,11 +163,13 @@ static int copy_xattrs(int dir_fd, const char *from, const char *to)
 
 static int copy_content(int dir_fd, const char *from, const char *to, const struct stat *st)
 {
-    ol_auto_fd int in = openat(dir_fd, from, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+    ol_auto_fd int in = ol_fs_open_read(dir_fd, from, 0);
     ol_auto_fd int out = -1;
     struct stat now;
 
-    if (in < 0 || fstat(in, &now) < 0)
+    if (in < 0)
+        return in;
+    if (fstat(in, &now) < 0)
         return -errno;
     if (!S_ISREG(now.st_mode) || now.st_ino != st->st_ino || now.st_dev != st->st_dev)
         return -ESTALE;

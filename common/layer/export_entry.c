@@ -8,6 +8,7 @@
 #include "common/layer/export_entry.h"
 
 #include "common/cleanup.h"
+#include "common/fs/file.h"
 #include "common/fs/xattr.h"
 
 #include <errno.h>
@@ -224,12 +225,11 @@ static int put_directory(struct ol_exporter *ex, struct entry *e, struct ol_erro
  */
 static int open_content(const struct entry *e)
 {
-    ol_auto_fd int fd = openat(e->dir_fd, e->name,
-                               O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+    ol_auto_fd int fd = ol_fs_open_read(e->dir_fd, e->name, 0);
     struct stat st;
 
     if (fd < 0)
-        return errno == ELOOP || errno == ENXIO ? -EAGAIN : -errno;
+        return fd == -ELOOP || fd == -ENXIO ? -EAGAIN : fd;
     if (fstat(fd, &st) < 0)
         return -errno;
     if (!S_ISREG(st.st_mode) || st.st_ino != e->st.st_ino || st.st_dev != e->st.st_dev)

@@ -8,6 +8,8 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 static int set_up(void **state)
 {
@@ -141,6 +143,60 @@ static void file__path_of_a_descriptor_is_found(void **state)
     assert_string_equal(path, real);
 }
 
+/* In a child that is an ordinary user and owns dir: 0 when each file could be read and has its mode
+ * again; dir's descriptor is enough to reach it. */
+static int read_as_owner(const struct test_dir *dir)
+{
+    static const mode_t modes[] = {0000, 0222, 04111};
+
+    if (geteuid() == 0 &&
+        (fchown(dir->fd, 23456, 23456) < 0 || setresgid(23456, 23456, 23456) < 0 ||
+         setresuid(23456, 23456, 23456) < 0))
+        return 1;
+    for (size_t i = 0; i < OL_ARRAY_LEN(modes); i++) {
+        ol_auto_fd int made = openat(dir->fd, "f", O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+        ol_auto_fd int fd = -1;
+        struct stat st;
+        char c = 0;
+
+        if (made < 0 || write(made, "x", 1) != 1 || fchmod(made, modes[i]) < 0)
+            return 2;
+        fd = ol_fs_open_read(dir->fd, "f", O_NOATIME);
+        if (fd < 0 || read(fd, &c, 1) != 1 || c != 'x' || fstat(fd, &st) < 0)
+            return 3;
+        if ((st.st_mode & 07777) != modes[i] || unlinkat(dir->fd, "f", 0) < 0)
+            return 4;
+    }
+    return 0;
+}
+
+static void file__owner_reads_what_its_mode_forbids(void **state)
+{
+    struct test_dir *dir = *state;
+    int status = 0;
+    pid_t pid = fork();
+
+    if (pid == 0)
+        _exit(read_as_owner(dir));
+    assert_true(pid > 0);
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    assert_int_equal(status, 0);
+}
+
+static void file__open_for_reading_follows_and_waits_for_nothing(void **state)
+{
+    struct test_dir *dir = *state;
+    ol_auto_fd int fd = -1;
+
+    test_write(dir->fd, "f", "x");
+    test_symlink(dir->fd, "f", "link");
+    assert_int_equal(mkfifoat(dir->fd, "fifo", 0600), 0);
+    assert_int_equal(ol_fs_open_read(dir->fd, "link", 0), -ELOOP);
+    assert_int_equal(ol_fs_open_read(dir->fd, "gone", 0), -ENOENT);
+    fd = ol_fs_open_read(dir->fd, "fifo", 0); /* callers look at the type; it returns at once */
+    assert_true(fd >= 0);
+}
+
 #define TEST(fn) cmocka_unit_test_setup_teardown(fn, set_up, tear_down)
 
 int main(void)
@@ -154,6 +210,8 @@ int main(void)
         TEST(file__temporary_directories_differ),
         TEST(file__rename_new_never_replaces),
         TEST(file__path_of_a_descriptor_is_found),
+        TEST(file__owner_reads_what_its_mode_forbids),
+        TEST(file__open_for_reading_follows_and_waits_for_nothing),
     };
     return cmocka_run_group_tests_name("file", tests, NULL, NULL);
 }
