@@ -465,6 +465,57 @@ static void changes__layers_stack(void **state)
     contract_assert_gone(c, "squashed", "d/a");
 }
 
+static int apply_second(struct contract *c, const char *id, const char *parent,
+                        struct ol_error *err)
+{
+    struct tarball tar = TARBALL_INIT;
+    struct ol_input input;
+    int r;
+
+    tarball_add_file(&tar, "second", "2");
+    tarball_end(&tar);
+    input = OL_INPUT_FD(tarball_fd(&tar));
+    r = ol_driver_apply_diff(c->drv, id, parent, &input, NULL, err);
+    tarball_fini(&tar);
+    return r;
+}
+
+static void changes__second_apply_merges_or_is_refused(void **state)
+{
+    struct contract *c = *state;
+    struct tarball tar = TARBALL_INIT;
+    ol_auto_error struct ol_error err = OL_ERROR_INIT;
+
+    load_base(c);
+    tarball_add_file(&tar, "first", "1");
+    (void)contract_load(c, "new", "base", &tar);
+    if (contract_is(c, "overlay")) { /* as moby: its rename finds a root there */
+        assert_int_equal(apply_second(c, "new", "base", &err), -EEXIST);
+    } else {
+        assert_ok(apply_second(c, "new", "base", &err), &err);
+        contract_assert_content(c, "new", "second", "2");
+    }
+    contract_assert_content(c, "new", "first", "1");
+    assert_ok(apply_second(c, "base", NULL, &err), &err);
+    contract_assert_content(c, "base", "f", "f of base");
+    contract_assert_content(c, "base", "second", "2");
+}
+
+static void changes__direct_view_refuses_an_apply_through_a_mount(void **state)
+{
+    struct contract *c = *state;
+    ol_auto_error struct ol_error err = OL_ERROR_INIT;
+
+    contract_only(c, "overlay", "the others need no mount for it");
+    if (c->target->view != OL_VIEW_DIRECT)
+        skip(); /* faults__apply_on_a_container_layer does it */
+    start(c);
+    contract_create(c, "new", "ctr");
+    assert_int_equal(apply_second(c, "new", "ctr", &err), -EOPNOTSUPP);
+    assert_message(&err, "'new'");
+    assert_changes(c, "new", "ctr", "");
+}
+
 int contract_run_changes(void)
 {
     const struct CMUnitTest tests[] = {
@@ -490,6 +541,8 @@ int contract_run_changes(void)
         contract_test(changes__the_same_state_gives_the_same_digest),
         contract_test(changes__diff_and_apply_run_at_the_same_time),
         contract_test(changes__layers_stack),
+        contract_test(changes__second_apply_merges_or_is_refused),
+        contract_test(changes__direct_view_refuses_an_apply_through_a_mount),
     };
     return cmocka_run_group_tests_name("changes", tests, NULL, NULL);
 }

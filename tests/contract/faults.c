@@ -202,6 +202,27 @@ static void faults__apply_on_an_image_layer(void **state)
     contract_assert_content(c, "base", "d/b", "base");
 }
 
+/* Legacy overlay goes through the mounted layer then, as moby's naive ApplyDiff. */
+static void faults__apply_on_a_container_layer(void **state)
+{
+    struct contract *c = *state;
+    struct tarball tar = TARBALL_INIT;
+
+    require_faults();
+    if (contract_is(c, "overlay"))
+        contract_needs_mounts(c, "overlay applies to such a layer through its mount");
+    add_tree(&tar, "base");
+    tarball_add_file(&tar, "old", "old");
+    tarball_add_file(&tar, "gone", "gone");
+    (void)contract_load(c, "base", NULL, &tar);
+    contract_create(c, "ctr", "base");
+    contract_write(c, "ctr", "own", "of ctr");
+    contract_rm(c, "ctr", "gone");
+    apply_fails(c, "ctr");
+    contract_assert_content(c, "new", "own", "of ctr");
+    contract_assert_gone(c, "new", "gone");
+}
+
 static void faults__truncated_archive_leaves_an_empty_layer(void **state)
 {
     struct contract *c = *state;
@@ -425,6 +446,7 @@ int contract_run_faults(void)
         contract_test(faults__create_on_a_container_layer),
         contract_test(faults__apply_to_a_base_layer),
         contract_test(faults__apply_on_an_image_layer),
+        contract_test(faults__apply_on_a_container_layer),
         contract_test(faults__truncated_archive_leaves_an_empty_layer),
         contract_test(faults__get),
         contract_test(faults__put_can_be_repeated),

@@ -391,24 +391,6 @@ static void layers__home_is_locked(void **state)
     assert_null(second);
 }
 
-static void layers__stay_when_the_driver_is_closed(void **state)
-{
-    struct contract *c = *state;
-    ol_auto_free char *before = NULL;
-    ol_auto_free char *after = NULL;
-
-    contract_create(c, "base", NULL);
-    contract_write(c, "base", "f", "x");
-    contract_create(c, "ctr", "base");
-    contract_write(c, "ctr", "g", "y");
-    before = contract_listing(c);
-    contract_reopen(c);
-    after = contract_listing(c);
-    assert_string_equal(before, after);
-    contract_assert_content(c, "ctr", "f", "x");
-    contract_assert_content(c, "ctr", "g", "y");
-}
-
 static void write_leftovers(struct contract *c)
 {
     ol_auto_free char *dir = NULL;
@@ -431,6 +413,59 @@ static void write_leftovers(struct contract *c)
     test_mkdir(fd, "ctr/tmpdiff0123", 0700);
     if (contract_is(c, "overlay2"))
         test_symlink(fd, "../gone/diff", "l/ABCDEFGHIJKLMNOPQRSTUVWXYZ");
+}
+
+static bool has_leftovers(const struct contract *c)
+{
+    ol_auto_free char *path = NULL;
+
+    assert_true(asprintf(&path, "%s/%s/.new-half", c->home, contract_is(c, "vfs") ? "dir" : "") >
+                0);
+    return access(path, F_OK) == 0;
+}
+
+/* "layer diff a | layer apply b": two processes, one home. */
+static void layers__home_can_be_shared(void **state)
+{
+    struct contract *c = *state;
+    struct ol_driver_config config = {.home = c->home, .view = c->target->view, .shared = true};
+    ol_auto_error struct ol_error err = OL_ERROR_INIT;
+    struct ol_driver *one = NULL;
+    struct ol_driver *two = NULL;
+    struct ol_driver *alone = NULL;
+
+    contract_create(c, "base", NULL);
+    contract_create(c, "ctr", "base");
+    ol_driver_close(c->drv);
+    c->drv = NULL;
+    assert_ok(ol_driver_open(c->target->spec, &config, &one, &err), &err);
+    write_leftovers(c); /* what one may be making right now */
+    assert_ok(ol_driver_open(c->target->spec, &config, &two, &err), &err);
+    assert_int_equal(contract_open(c, &alone, &err), -EBUSY);
+    assert_true(ol_driver_exists(two, "base"));
+    ol_driver_close(one);
+    assert_true(has_leftovers(c));
+    ol_driver_close(two);
+    contract_reopen(c);
+    assert_false(has_leftovers(c));
+}
+
+static void layers__stay_when_the_driver_is_closed(void **state)
+{
+    struct contract *c = *state;
+    ol_auto_free char *before = NULL;
+    ol_auto_free char *after = NULL;
+
+    contract_create(c, "base", NULL);
+    contract_write(c, "base", "f", "x");
+    contract_create(c, "ctr", "base");
+    contract_write(c, "ctr", "g", "y");
+    before = contract_listing(c);
+    contract_reopen(c);
+    after = contract_listing(c);
+    assert_string_equal(before, after);
+    contract_assert_content(c, "ctr", "f", "x");
+    contract_assert_content(c, "ctr", "g", "y");
 }
 
 static void layers__open_removes_what_was_left_half_made(void **state)
@@ -544,6 +579,7 @@ int contract_run_layers(void)
         contract_test(layers__list_names_every_layer),
         contract_test(layers__home_is_private),
         contract_test(layers__home_is_locked),
+        contract_test(layers__home_can_be_shared),
         contract_test(layers__stay_when_the_driver_is_closed),
         contract_test(layers__open_removes_what_was_left_half_made),
         contract_test(layers__metadata_names_the_directories),
