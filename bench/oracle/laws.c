@@ -59,7 +59,7 @@ static void overlay_layer(const struct ol_model *model, bool clone_all, struct o
 int ol_model_copy_kinds(const struct ol_model *model, struct ol_inode_kinds *ret)
 {
     const struct ol_mtree *tree = &model->merged;
-    ol_auto_free unsigned char *groups = calloc(tree->n_inodes, 1);
+    ol_auto_free unsigned char *groups = calloc(tree->n_groups, 1);
 
     if (groups == NULL)
         return -ENOMEM;
@@ -95,7 +95,7 @@ static int vfs_layer(const struct ol_model *model, struct ol_inode_kinds *ret)
 
 static void overlay2_layer(const struct ol_model *model, bool base, struct ol_inode_kinds *ret)
 {
-    ol_mtree_kinds(&model->own, ret); /* its root is the diff directory */
+    ol_mtree_kinds(ol_model_own(model), ret); /* its root is the diff directory */
     ret->bookkeeping = base ? OVERLAY2_BASE_OWN : OVERLAY2_LAYER_OWN;
 }
 

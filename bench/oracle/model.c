@@ -67,7 +67,25 @@ int ol_model_begin_layer(struct ol_model *model, struct ol_error *err)
     ol_mtree_fini(&model->own);
     model->own = own;
     model->layer++;
+    model->own_is_merged = model->layer == 1;
     return 0;
+}
+
+static uint32_t mix(uint32_t h, uint64_t value)
+{
+    h = (h ^ (uint32_t)value) * 0x9e3779b1u;
+    h = (h ^ (h >> 15) ^ (uint32_t)(value >> 32)) * 0x85ebca77u;
+    return h ^ (h >> 13);
+}
+
+/* Equal for equal metadata; symlinks have no mode. */
+static uint32_t meta_of(const struct ol_entry *entry, enum ol_mtype type)
+{
+    uint32_t h = mix(1, type == OL_M_SYMLINK ? 0 : entry->mode);
+
+    h = mix(h, ((uint64_t)entry->uid << 32) | entry->gid);
+    h = mix(h, (uint64_t)entry->mtime.tv_sec);
+    return mix(h, (uint64_t)entry->mtime.tv_nsec);
 }
 
 static struct ol_minode inode_of(const struct ol_model *model, const struct ol_entry *entry)
@@ -80,11 +98,9 @@ static struct ol_minode inode_of(const struct ol_model *model, const struct ol_e
     };
     return (struct ol_minode){
         .size = entry->size,
-        .mtime = entry->mtime.tv_sec,
-        .mtime_ns = (uint32_t)entry->mtime.tv_nsec,
-        .uid = entry->uid,
-        .gid = entry->gid,
+        .meta = meta_of(entry, (enum ol_mtype)types[entry->type]),
         .layer = model->layer,
+        .made = model->layer,
         .mode = (uint16_t)entry->mode,
         .type = types[entry->type],
     };
@@ -115,7 +131,7 @@ static int walk_dirs(struct target *t, uint32_t from, const char *path, size_t l
                      uint32_t *ret);
 
 /* The directory a symlink on the way leads to. */
-static int follow(struct target *t, uint32_t link, bool make, uint32_t *ret)
+static int follow(struct target *t, uint32_t link, uint32_t *ret)
 {
     ol_auto_free char *text = strdup(t->tree->text + ol_mtree_inode(t->tree, link)->text);
     uint32_t from;
@@ -125,13 +141,15 @@ static int follow(struct target *t, uint32_t link, bool make, uint32_t *ret)
     if (++t->links > LINKS_MAX)
         return -ELOOP;
     from = *text == '/' ? OL_M_ROOT : t->tree->nodes[link].parent;
-    return walk_dirs(t, from, text, strlen(text), make, ret);
+    return walk_dirs(t, from, text, strlen(text), false, ret); /* what it lacks is not made */
 }
 
 /* One component of a directory path: into a directory, through a symlink, or made where missing. */
 static int walk_one(struct target *t, uint32_t *at, const char *name, size_t len, bool make)
 {
-    const struct ol_minode implied = {.type = OL_M_DIR, .mode = 0755, .layer = t->model->layer};
+    const uint32_t layer = t->model->layer;
+    const struct ol_minode implied = {
+        .type = OL_M_DIR, .mode = 0755, .layer = layer, .made = layer};
     uint32_t node;
 
     if (len == 0 || (len == 1 && name[0] == '.'))
@@ -148,7 +166,7 @@ static int walk_one(struct target *t, uint32_t *at, const char *name, size_t len
         *at = node;
         return 0;
     case OL_M_SYMLINK:
-        return follow(t, node, make, at);
+        return follow(t, node, at);
     default:
         return -ENOTDIR;
     }
@@ -172,20 +190,27 @@ static int walk_dirs(struct target *t, uint32_t from, const char *path, size_t l
     return r;
 }
 
-/* Everything in a directory that this tar did not write, itself excepted (10.3 step 5). */
+/*
+ * Everything in a directory that this tar did not write (10.3 step 5). A directory this tar made
+ * has nothing older in it; an older one stays while something written is in it.
+ */
 static void empty_opaque(struct target *t, uint32_t dir)
 {
     uint32_t node = t->tree->nodes[dir].first_child;
 
+    if (ol_mtree_inode(t->tree, dir)->made == t->model->layer)
+        return;
     while (node != OL_M_NONE) {
-        const struct ol_mnode *n = &t->tree->nodes[node];
-        uint32_t next = n->next;
-        bool written = n->layer == t->model->layer;
-        if (!written) {
-            ol_mtree_remove(t->tree, node);
-        } else if (ol_mtree_type(t->tree, node) == OL_M_DIR) {
+        const uint32_t next = t->tree->nodes[node].next;
+        const bool written = t->tree->nodes[node].layer == t->model->layer;
+        bool keep = written;
+        if (ol_mtree_type(t->tree, node) == OL_M_DIR) {
             empty_opaque(t, node);
+            keep = written || t->tree->nodes[node].first_child != OL_M_NONE ||
+                   ol_mtree_inode(t->tree, node)->made == t->model->layer;
         }
+        if (!keep)
+            ol_mtree_remove(t->tree, node);
         node = next;
     }
 }
@@ -216,19 +241,10 @@ static int add_whiteout(struct target *t, uint32_t parent, const char *name)
     return add_node(t, parent, name, strlen(name), &init, &node);
 }
 
-static bool same_metadata(const struct ol_minode *inode, const struct ol_entry *entry)
-{
-    return inode->mode == entry->mode && inode->uid == entry->uid && inode->gid == entry->gid &&
-           inode->mtime == entry->mtime.tv_sec && inode->mtime_ns == (uint32_t)entry->mtime.tv_nsec;
-}
-
 static void set_metadata(struct ol_minode *inode, const struct ol_entry *entry, uint32_t layer)
 {
+    inode->meta = meta_of(entry, (enum ol_mtype)inode->type);
     inode->mode = (uint16_t)entry->mode;
-    inode->uid = entry->uid;
-    inode->gid = entry->gid;
-    inode->mtime = entry->mtime.tv_sec;
-    inode->mtime_ns = (uint32_t)entry->mtime.tv_nsec;
     inode->layer = layer;
 }
 
@@ -242,7 +258,7 @@ static int own_target(struct target *t, uint32_t node)
     struct ol_minode copy = *ol_mtree_inode(t->tree, node);
     uint32_t made;
 
-    if (same_metadata(&copy, t->entry))
+    if (copy.meta == meta_of(t->entry, (enum ol_mtype)copy.type))
         return 0;
     if (copy.type == OL_M_FILE && copy.layer != t->model->layer) {
         made = ol_mtree_inode_new(t->tree, &copy);
@@ -351,17 +367,34 @@ static int add_to(struct target *t)
     return kind == OL_WH_FILE ? add_whiteout(t, parent, hidden) : add_object(t, parent, base);
 }
 
+/* From here on the base layer's two trees differ. */
+static int part_own(struct ol_model *model)
+{
+    struct ol_mtree own;
+
+    if (ol_mtree_copy(&model->merged, false, &own) < 0)
+        return -ENOMEM;
+    ol_mtree_fini(&model->own);
+    model->own = own;
+    model->own_is_merged = false;
+    return 0;
+}
+
 int ol_model_add(struct ol_model *model, const struct ol_entry *entry, struct ol_error *err)
 {
     struct target merged = {.model = model, .tree = &model->merged, .entry = entry};
     struct target own = {.model = model, .tree = &model->own, .entry = entry};
-    int r = add_to(&merged);
+    int r = 0;
 
-    if (r == 0) {
+    if (model->own_is_merged && ol_whiteout_parse(ol_path_base(entry->path), NULL) != OL_WH_NONE)
+        r = part_own(model);
+    if (r == 0)
+        r = add_to(&merged);
+    if (r == 0 && !model->own_is_merged) {
+        /* overlay2 refuses more than a full tree does: a link to a file of a lower layer, an entry
+         * below its own whiteout. Its apply says so; what the others will hold is still right. */
         r = add_to(&own);
-        /* The one way the two differ: overlay2 cannot link to a file of a lower layer. Its apply
-         * says so; what the other drivers will hold is still right. */
-        if (r == -ENOENT && entry->type == OL_ENTRY_HARDLINK)
+        if (r != -ENOMEM)
             r = 0;
     }
     return r < 0 ? ol_error_sys(err, -r, "cannot model entry '%s'", entry->path) : 0;
@@ -405,7 +438,7 @@ void ol_model_counts(const struct ol_model *model, struct ol_model_counts *ret)
 {
     *ret = (struct ol_model_counts){0};
     count_merged(model, ret);
-    count_own(&model->own, ret);
+    count_own(ol_model_own(model), ret);
 }
 
 static struct ol_model_node node_of(const struct ol_mtree *tree, uint32_t node, const char *path)

@@ -9,8 +9,15 @@
 struct ol_model {
     struct ol_mtree merged; /* the image so far, as a full tree */
     struct ol_mtree own;    /* the last layer's own tar, as an overlay2 diff directory */
+    bool own_is_merged;     /* a base layer without whiteouts so far: merged is both, own empty */
     uint32_t layer;         /* number of the layer being fed, from 1; 0 before */
 };
+
+/** The last layer's own tree. */
+static inline const struct ol_mtree *ol_model_own(const struct ol_model *model)
+{
+    return model->own_is_merged ? &model->merged : &model->own;
+}
 
 /** Fill an init layer's upper over the image (spec: graphdriver.md 11.4). @return 0 or -ENOMEM */
 int ol_model_init_layer(const struct ol_model *model, struct ol_upper *ret);

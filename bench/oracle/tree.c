@@ -18,7 +18,7 @@ static uint32_t hash_of(uint32_t parent, const char *name, size_t len)
 int ol_mtree_keep_text(struct ol_mtree *tree, const char *text, size_t len, uint32_t *ret)
 {
     if (tree->text_len + len + 1 > tree->text_cap) {
-        size_t cap = tree->text_cap * 2 + len + 4096;
+        size_t cap = tree->text_cap + tree->text_cap / 4 + len + 4096;
         char *grown = cap > UINT32_MAX ? NULL : realloc(tree->text, cap);
         if (grown == NULL)
             return -ENOMEM;
@@ -32,6 +32,12 @@ int ol_mtree_keep_text(struct ol_mtree *tree, const char *text, size_t len, uint
     return 0;
 }
 
+/* By a quarter: large arrays are moved by remapping, and slack is what memory goes into. */
+static uint32_t grown_cap(uint32_t cap)
+{
+    return cap + cap / 4 + 64;
+}
+
 uint32_t ol_mtree_inode_new(struct ol_mtree *tree, const struct ol_minode *init)
 {
     uint32_t index = tree->free_inode;
@@ -40,7 +46,7 @@ uint32_t ol_mtree_inode_new(struct ol_mtree *tree, const struct ol_minode *init)
         tree->free_inode = tree->inodes[index].group;
     } else {
         if (tree->n_inodes == tree->cap_inodes) {
-            uint32_t cap = tree->cap_inodes == 0 ? 64 : tree->cap_inodes * 2;
+            uint32_t cap = grown_cap(tree->cap_inodes);
             struct ol_minode *grown = reallocarray(tree->inodes, cap, sizeof *grown);
             if (grown == NULL)
                 return OL_M_NONE;
@@ -51,7 +57,7 @@ uint32_t ol_mtree_inode_new(struct ol_mtree *tree, const struct ol_minode *init)
     }
     tree->inodes[index] = *init;
     tree->inodes[index].links = 0;
-    tree->inodes[index].group = index;
+    tree->inodes[index].group = tree->n_groups++;
     return index;
 }
 
@@ -72,7 +78,7 @@ static uint32_t node_new(struct ol_mtree *tree)
         return index;
     }
     if (tree->n_nodes == tree->cap_nodes) {
-        uint32_t cap = tree->cap_nodes == 0 ? 64 : tree->cap_nodes * 2;
+        uint32_t cap = grown_cap(tree->cap_nodes);
         struct ol_mnode *grown = reallocarray(tree->nodes, cap, sizeof *grown);
         if (grown == NULL)
             return OL_M_NONE;
@@ -257,6 +263,7 @@ uint32_t ol_mtree_next(const struct ol_mtree *tree, uint32_t node)
 struct copy {
     const struct ol_mtree *from;
     struct ol_mtree *to;
+    bool split;
     uint32_t *nodes;  /* by node of from */
     uint32_t *inodes; /* by inode of from; OL_M_NONE: not copied yet */
 };
@@ -266,7 +273,8 @@ static int copy_node(struct copy *c, uint32_t node)
     const struct ol_mnode *from = &c->from->nodes[node];
     const struct ol_minode *inode = &c->from->inodes[from->inode];
     const char *name = ol_mtree_name(c->from, node);
-    uint32_t made = inode->type == OL_M_FILE ? c->inodes[from->inode] : OL_M_NONE;
+    bool shared = inode->type == OL_M_FILE || !c->split;
+    uint32_t made = shared ? c->inodes[from->inode] : OL_M_NONE;
 
     if (made == OL_M_NONE) {
         struct ol_minode init = *inode;
@@ -286,11 +294,11 @@ static int copy_node(struct copy *c, uint32_t node)
     return 0;
 }
 
-int ol_mtree_copy(const struct ol_mtree *tree, struct ol_mtree *ret)
+int ol_mtree_copy(const struct ol_mtree *tree, bool split, struct ol_mtree *ret)
 {
     ol_auto_free uint32_t *nodes = reallocarray(NULL, tree->n_nodes, sizeof *nodes);
     ol_auto_free uint32_t *inodes = reallocarray(NULL, tree->n_inodes, sizeof *inodes);
-    struct copy c = {tree, ret, nodes, inodes};
+    struct copy c = {tree, ret, split, nodes, inodes};
     int r = ol_mtree_init(ret);
 
     if (r < 0)

@@ -166,7 +166,7 @@ int ol_upper_init_copy(struct ol_upper *upper, const struct ol_upper *from,
                        const struct ol_mtree *lower)
 {
     *upper = (struct ol_upper){.lowers = {lower, NULL}, .n_lowers = 1, .cached = OL_M_NONE};
-    return ol_mtree_copy(&from->tree, &upper->tree);
+    return ol_mtree_copy(&from->tree, true, &upper->tree);
 }
 
 void ol_upper_fini(struct ol_upper *upper)
