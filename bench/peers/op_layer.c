@@ -7,10 +7,12 @@
 
 #include <fcntl.h>
 
-/* TAR is "-" for standard input. The DiffID is part of the work: every layer store needs it. */
-static int apply(char **operands, enum ol_layer_target target, struct ol_error *err)
+/* TAR is "-" for standard input. With a digest it is what a layer store needs; without, what tar
+ * does. */
+static int apply(char **operands, enum ol_layer_target target, bool digest, struct ol_error *err)
 {
-    const struct ol_layer_options options = {.target = target, .keep_owner = true};
+    const struct ol_layer_options options = {
+        .target = target, .keep_owner = true, .no_digest = !digest};
     bool from_stdin = strcmp(operands[0], "-") == 0;
     ol_auto_fd int file = from_stdin ? -1 : open(operands[0], O_RDONLY | O_CLOEXEC);
     struct ol_input input = OL_INPUT_FD(from_stdin ? STDIN_FILENO : file);
@@ -30,12 +32,17 @@ static int apply(char **operands, enum ol_layer_target target, struct ol_error *
 
 static int op_apply(char **operands, struct ol_error *err)
 {
-    return apply(operands, OL_LAYER_TREE, err);
+    return apply(operands, OL_LAYER_TREE, true, err);
+}
+
+static int op_extract(char **operands, struct ol_error *err)
+{
+    return apply(operands, OL_LAYER_TREE, false, err);
 }
 
 static int op_apply_upper(char **operands, struct ol_error *err)
 {
-    return apply(operands, OL_LAYER_UPPER, err);
+    return apply(operands, OL_LAYER_UPPER, true, err);
 }
 
 static int null_fd(int *ret, struct ol_error *err)
@@ -120,6 +127,7 @@ static int op_export(char **operands, struct ol_error *err)
 
 const struct bench_op bench_layer_ops[] = {
     {"apply", "TAR|- NEW", 2, op_apply},
+    {"extract", "TAR|- NEW", 2, op_extract},
     {"apply-upper", "TAR|- NEW", 2, op_apply_upper},
     {"naive-diff", "NEW OLD", 2, op_naive_diff},
     {"upper-diff", "UPPER LOWER", 2, op_upper_diff},
