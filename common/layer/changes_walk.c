@@ -306,18 +306,6 @@ static bool capability_differs(const struct slot *a, const struct slot *b, const
     return nx != capability(b, name, y, sizeof y) || memcmp(x, y, nx) != 0;
 }
 
-/*
- * The same inode seen from both sides, unchanged: two overlay mounts show a file of a lower
- * directory they share under its own number, and a copy of it, which may keep the number, has a
- * later ctime. Setting an attribute moves ctime, and nothing moves it back; so there is no
- * capability to compare. That spares two calls for nearly every name of a container's image.
- */
-static bool same_inode(const struct stat *a, const struct stat *b)
-{
-    return a->st_ino == b->st_ino && a->st_ctim.tv_sec == b->st_ctim.tv_sec &&
-           a->st_ctim.tv_nsec == b->st_ctim.tv_nsec;
-}
-
 /* Stat both sides of a name that is on both; one that vanished meanwhile is no longer found. */
 static int look_both(struct worker *w, const char *name, struct found found[2])
 {
@@ -361,8 +349,7 @@ static int compare_both(struct worker *w, struct ol_pool *pool, struct node *nod
     bool differs = false;
 
     if (now != was) { /* else it is one and the same inode */
-        differs = ol_changes_stat_differs(&was->st, &now->st) ||
-                  (!same_inode(&was->st, &now->st) && capability_differs(now, was, name));
+        differs = ol_changes_stat_differs(&was->st, &now->st) || capability_differs(now, was, name);
         if (differs) {
             int r = report(w, node, name, OL_CHANGE_MODIFY);
             if (r < 0)
