@@ -140,7 +140,6 @@ static int add_size(struct ol_stack_cursor *cursor, struct ol_inode_map *seen,
                     const struct ol_change *change, uint64_t *ret, struct ol_error *err)
 {
     struct ol_stack_entry entry;
-    const char *first;
     int r = ol_stack_cursor_find(cursor, change->path, &entry);
 
     if (r == -ENOENT)
@@ -150,10 +149,10 @@ static int add_size(struct ol_stack_cursor *cursor, struct ol_inode_map *seen,
     if (S_ISDIR(entry.st.st_mode))
         return 0;
     if (entry.st.st_nlink > 1) {
-        r = ol_inode_map_add(seen, &entry.st, change->path, &first);
+        r = ol_inode_map_add(seen, &entry.st, "");
         if (r < 0)
-            return ol_error_nomem(err);
-        if (first != NULL)
+            return ol_error_sys(err, -r, "cannot remember the links of '%s'", change->path);
+        if (r == 0)
             return 0;
     }
     *ret += (uint64_t)entry.st.st_size;

@@ -15,12 +15,11 @@
 #include <string.h>
 
 /* A result nobody wants costs nothing: on long streams the digest is half of the work. */
-static enum ol_tar_digest digest_for(const struct ol_export_options *options,
-                                     const struct ol_tar_result *ret)
+static unsigned work_for(const struct ol_export_options *options, const struct ol_tar_result *ret)
 {
-    if (ret == NULL)
-        return OL_TAR_DIGEST_NONE;
-    return options->threads == 1 ? OL_TAR_DIGEST_INLINE : OL_TAR_DIGEST_THREAD;
+    unsigned work = options->threads == 1 ? 0 : OL_TAR_THREAD;
+
+    return ret == NULL ? work : work | OL_TAR_DIGEST;
 }
 
 /* A deletion: everything but the name and the time is zero (moby ExportChanges). */
@@ -60,7 +59,7 @@ int ol_export_changes(const struct ol_stack *new_side, const struct ol_changes *
 {
     struct ol_stack_cursor cursor;
     struct ol_exporter ex;
-    int r = ol_exporter_init(&ex, out_fd, digest_for(options, ret), err);
+    int r = ol_exporter_init(&ex, out_fd, work_for(options, ret), err);
 
     if (r < 0)
         return r;
@@ -97,11 +96,10 @@ int ol_export_tree(int root_fd, int out_fd, const struct ol_export_options *opti
                    struct ol_tar_result *ret, struct ol_error *err)
 {
     struct ol_exporter ex;
-    int r = ol_exporter_init(&ex, out_fd, digest_for(options, ret), err);
+    int r = ol_exporter_init(&ex, out_fd, work_for(options, ret), err);
 
     if (r < 0)
         return r;
-    ex.keep_paths = true;
     r = export_walk(&ex, root_fd, ret, err);
     ol_exporter_fini(&ex);
     return r;
@@ -112,11 +110,10 @@ int ol_export_upper(int upper_fd, enum ol_overlay_ns ns, int out_fd,
                     struct ol_error *err)
 {
     struct ol_exporter ex;
-    int r = ol_exporter_init(&ex, out_fd, digest_for(options, ret), err);
+    int r = ol_exporter_init(&ex, out_fd, work_for(options, ret), err);
 
     if (r < 0)
         return r;
-    ex.keep_paths = true;
     ex.upper = true;
     ex.ns = ns;
     r = export_walk(&ex, upper_fd, ret, err);

@@ -13,7 +13,8 @@
 struct ol_export_options {
     time_t now; /* seconds: the mtime of whiteouts in ol_export_changes() (moby: the time of the
                    diff); unused by the others */
-    unsigned threads; /* 1: digest in the calling thread; else in a second one. 0: choose */
+    unsigned threads; /* 1: everything in the calling thread; else a long stream may start a second
+                         one. 0: choose */
 };
 
 /**

@@ -34,27 +34,21 @@ struct entry {
     char capability[CAPABILITY_MAX];
 };
 
-int ol_exporter_init(struct ol_exporter *ex, int out_fd, enum ol_tar_digest digest,
-                     struct ol_error *err)
+int ol_exporter_init(struct ol_exporter *ex, int out_fd, unsigned work, struct ol_error *err)
 {
     int r;
 
     *ex = (struct ol_exporter){.links = OL_INODE_MAP_INIT};
-    ex->paths = ol_arena_new();
-    r = ex->paths == NULL ? ol_error_nomem(err) : ol_tar_writer_new(out_fd, &ex->tar, err);
-    if (r < 0) {
-        ol_exporter_fini(ex);
-        return r;
-    }
-    ol_tar_writer_set_digest(ex->tar, digest);
-    return 0;
+    r = ol_tar_writer_new(out_fd, &ex->tar, err);
+    if (r == 0)
+        ol_tar_writer_set_work(ex->tar, work);
+    return r;
 }
 
 void ol_exporter_fini(struct ol_exporter *ex)
 {
     ol_tar_writer_free(ex->tar);
     ol_inode_map_fini(&ex->links);
-    ol_arena_free(ex->paths);
     ol_buf_fini(&ex->name);
     ol_buf_fini(&ex->link);
 }
@@ -119,11 +113,12 @@ static int set_symlink(struct ol_exporter *ex, struct entry *e)
 /*
  * security.capability, the only attribute that is exported; failures count as none. Namespaced
  * values (revision 3) become revision 2: the root id in them means nothing outside.
+ * @param fd  the opened object, which spares the look-up of its name; -1: by name
  */
-static void set_capability(struct entry *e)
+static void set_capability(struct entry *e, int fd)
 {
-    ssize_t n = ol_xattr_get(e->dir_fd, e->name, "security.capability", e->capability,
-                             sizeof e->capability);
+    ssize_t n = ol_xattr_get(fd < 0 ? e->dir_fd : fd, fd < 0 ? e->name : "", "security.capability",
+                             e->capability, sizeof e->capability);
 
     if (n <= 0)
         return;
@@ -154,18 +149,9 @@ static bool set_hard_link(struct ol_exporter *ex, struct entry *e)
 
 static int remember_link(struct ol_exporter *ex, const struct entry *e)
 {
-    const char *path = e->path, *first;
-
     if (S_ISDIR(e->st.st_mode) || e->st.st_nlink < 2)
         return 0;
-    if (ex->keep_paths) {
-        size_t len = strlen(path) + 1;
-        char *copy = ol_arena_alloc(ex->paths, len);
-        if (copy == NULL)
-            return -ENOMEM;
-        path = memcpy(copy, path, len);
-    }
-    return ol_inode_map_add(&ex->links, &e->st, path, &first);
+    return ol_inode_map_add(&ex->links, &e->st, e->path);
 }
 
 /* Everything a stat says. */
@@ -237,13 +223,26 @@ static int open_content(const struct entry *e)
     return ol_fd_steal(&fd);
 }
 
-/* Everything but directories and whiteouts: the header, and what fd (-1: nothing) holds. */
-static int put_object(struct ol_exporter *ex, struct entry *e, int fd, struct ol_error *err)
+/*
+ * Everything but directories and whiteouts: the header and the content.
+ * @return 1 when the object changed under us
+ */
+static int put_object(struct ol_exporter *ex, struct entry *e, struct ol_error *err)
 {
-    int r = remember_link(ex, e);
+    ol_auto_fd int fd = -1;
+    int r;
 
+    if (e->header.size > 0) {
+        fd = open_content(e);
+        if (fd == -ENOENT || fd == -EAGAIN)
+            return 1;
+        if (fd < 0)
+            return ol_error_sys(err, -fd, "cannot open '%s'", e->path);
+    }
+    set_capability(e, fd);
+    r = remember_link(ex, e);
     if (r < 0)
-        return ol_error_nomem(err);
+        return ol_error_sys(err, -r, "cannot remember the links of '%s'", e->path);
     r = ol_tar_put_header(ex->tar, &e->header, err);
     return r == 0 && e->header.size > 0 ? ol_tar_put_file(ex->tar, fd, err) : r;
 }
@@ -251,8 +250,8 @@ static int put_object(struct ol_exporter *ex, struct entry *e, int fd, struct ol
 /* @return 1 when the object changed under us and has to be looked at again */
 static int put_entry(struct ol_exporter *ex, struct entry *e, struct ol_error *err)
 {
-    ol_auto_fd int fd = -1;
     bool directory = S_ISDIR(e->st.st_mode);
+    bool whiteout = ex->upper && ol_whiteout_is(&e->st);
     int r = 0;
 
     e->header = (struct ol_tar_header){.type = type_of(e->st.st_mode)};
@@ -265,21 +264,12 @@ static int put_entry(struct ol_exporter *ex, struct entry *e, struct ol_error *e
     if (r < 0)
         return r == -ENOENT ? 1 : ol_error_sys(err, -r, "cannot read '%s'", e->path);
     set_fields(e);
-    set_capability(e);
-    if (ex->upper && ol_whiteout_is(&e->st))
+    if (!whiteout && !directory && !set_hard_link(ex, e))
+        return put_object(ex, e, err);
+    set_capability(e, -1);
+    if (whiteout)
         return put_whiteout(ex, e, err);
-    if (directory)
-        return put_directory(ex, e, err);
-    if (set_hard_link(ex, e))
-        return ol_tar_put_header(ex->tar, &e->header, err);
-    if (e->header.size > 0) {
-        fd = open_content(e);
-        if (fd < 0)
-            return fd == -ENOENT || fd == -EAGAIN
-                       ? 1
-                       : ol_error_sys(err, -fd, "cannot open '%s'", e->path);
-    }
-    return put_object(ex, e, fd, err);
+    return directory ? put_directory(ex, e, err) : ol_tar_put_header(ex->tar, &e->header, err);
 }
 
 int ol_exporter_add(struct ol_exporter *ex, int dir_fd, const char *name, const char *path,

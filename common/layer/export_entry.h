@@ -5,7 +5,6 @@
 
 #include "common/buf.h"
 #include "common/fs/whiteout.h"
-#include "common/layer/arena.h"
 #include "common/layer/inode_map.h"
 #include "common/layer/tar_writer.h"
 
@@ -14,16 +13,14 @@
 struct ol_exporter {
     struct ol_tar_writer *tar; /* owned */
     struct ol_inode_map links; /* names hard links point to */
-    struct ol_arena *paths;    /* owned; those names, where keep_paths is set */
-    bool keep_paths;           /* paths given to ol_exporter_add() do not outlive the call */
     bool upper;                /* an overlay upper: whiteouts back to AUFS names */
     enum ol_overlay_ns ns;     /* upper: name of the opaque attribute */
     struct ol_buf name;        /* scratch: the entry's name */
     struct ol_buf link;        /* scratch: a symlink's text */
 };
 
-int ol_exporter_init(struct ol_exporter *ex, int out_fd, enum ol_tar_digest digest,
-                     struct ol_error *err);
+/** @param work  see ol_tar_writer_set_work() */
+int ol_exporter_init(struct ol_exporter *ex, int out_fd, unsigned work, struct ol_error *err);
 void ol_exporter_fini(struct ol_exporter *ex);
 
 /**

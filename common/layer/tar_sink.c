@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The block ring of tar_sink.h. Both sides only read a sealed block, so writing it out and
- * digesting it go on at the same time; a block is filled again when its digest is done. */
+/* The block ring of tar_sink.h. A sealed block is only read, by the caller and by the thread at the
+ * same time; it is filled again when the thread is done with it. */
 #include "common/layer/tar_sink.h"
 
 #include "common/cleanup.h"
@@ -16,7 +16,7 @@
 enum {
     SINK_BLOCK = 256 << 10, /* one write; pipes of 1 MiB hold four */
     SINK_BLOCKS = 4,
-    SINK_INLINE = 2, /* blocks digested by the caller before a thread is worth its start */
+    SINK_INLINE = 2, /* blocks the caller handles alone before a thread is worth its start */
 };
 
 struct ol_tar_sink {
@@ -32,9 +32,10 @@ struct ol_tar_sink {
     pthread_t thread;
     pthread_mutex_t lock;
     pthread_cond_t wake;
-    uint64_t queued; /* blocks the thread may digest, as sealed; guarded by lock */
-    uint64_t hashed; /* blocks done; guarded by lock */
-    bool stop;       /* guarded by lock */
+    uint64_t queued;   /* blocks given to the thread, as sealed; guarded by lock */
+    uint64_t done;     /* blocks it is done with; guarded by lock */
+    int thread_failed; /* of the thread's writes; guarded by lock */
+    bool stop;         /* guarded by lock */
 };
 
 int ol_tar_sink_new(int fd, struct ol_tar_sink **ret, struct ol_error *err)
@@ -84,11 +85,11 @@ void ol_tar_sink_free(struct ol_tar_sink *sink)
     free(sink);
 }
 
-void ol_tar_sink_set_digest(struct ol_tar_sink *sink, enum ol_tar_digest digest)
+void ol_tar_sink_set_work(struct ol_tar_sink *sink, unsigned work)
 {
-    if (digest != OL_TAR_DIGEST_THREAD)
+    if ((work & OL_TAR_THREAD) == 0)
         sink->may_thread = false;
-    if (digest == OL_TAR_DIGEST_NONE) {
+    if ((work & OL_TAR_DIGEST) == 0) {
         ol_hash_free(sink->hash);
         sink->hash = NULL;
     }
@@ -97,68 +98,6 @@ void ol_tar_sink_set_digest(struct ol_tar_sink *sink, enum ol_tar_digest digest)
 static unsigned char *block_at(struct ol_tar_sink *sink, uint64_t n)
 {
     return sink->ring + (n % SINK_BLOCKS) * SINK_BLOCK;
-}
-
-/* Only whole blocks come here; the last, short one is digested after the thread has ended. */
-static void *hash_main(void *arg)
-{
-    struct ol_tar_sink *sink = arg;
-
-    pthread_mutex_lock(&sink->lock);
-    for (;;) {
-        while (sink->hashed == sink->queued && !sink->stop)
-            pthread_cond_wait(&sink->wake, &sink->lock);
-        if (sink->hashed == sink->queued)
-            break;
-        pthread_mutex_unlock(&sink->lock);
-        ol_hash_update(sink->hash, block_at(sink, sink->hashed), SINK_BLOCK);
-        pthread_mutex_lock(&sink->lock);
-        sink->hashed++;
-        pthread_cond_broadcast(&sink->wake);
-    }
-    pthread_mutex_unlock(&sink->lock);
-    return NULL;
-}
-
-static bool start_thread(struct ol_tar_sink *sink)
-{
-    sigset_t all, old;
-
-    if (!sink->may_thread)
-        return false;
-    sink->hashed = sink->queued = sink->sealed;
-    sigfillset(&all); /* signals belong to the program's own threads */
-    pthread_sigmask(SIG_SETMASK, &all, &old);
-    sink->threaded = pthread_create(&sink->thread, NULL, hash_main, sink) == 0;
-    pthread_sigmask(SIG_SETMASK, &old, NULL);
-    sink->may_thread = sink->threaded; /* without a thread it goes on inline, only slower */
-    return sink->threaded;
-}
-
-/* Give the full block to whoever digests it. */
-static void seal(struct ol_tar_sink *sink)
-{
-    if (sink->hash == NULL)
-        return;
-    if (!sink->threaded && (sink->sealed < SINK_INLINE || !start_thread(sink))) {
-        ol_hash_update(sink->hash, block_at(sink, sink->sealed), SINK_BLOCK);
-        return;
-    }
-    pthread_mutex_lock(&sink->lock);
-    sink->queued++;
-    pthread_cond_broadcast(&sink->wake);
-    pthread_mutex_unlock(&sink->lock);
-}
-
-/* Wait until the next block of the ring may be filled again. */
-static void await_room(struct ol_tar_sink *sink)
-{
-    if (!sink->threaded)
-        return;
-    pthread_mutex_lock(&sink->lock);
-    while (sink->queued - sink->hashed >= SINK_BLOCKS)
-        pthread_cond_wait(&sink->wake, &sink->lock);
-    pthread_mutex_unlock(&sink->lock);
 }
 
 /*
@@ -187,18 +126,90 @@ static int write_quietly(int fd, const void *data, size_t len)
     return r;
 }
 
-static int write_block(struct ol_tar_sink *sink, size_t len, struct ol_error *err)
+/* The thread's share of a block: the digest, or the write where nobody wants one. */
+static int second_half(struct ol_tar_sink *sink, uint64_t n)
 {
-    int r;
-
-    if (sink->fd < 0)
-        return 0;
-    r = write_quietly(sink->fd, block_at(sink, sink->sealed), len);
-    if (r < 0) {
-        sink->failed = r;
-        return ol_error_sys(err, -r, "cannot write the tar stream");
-    }
+    if (sink->hash == NULL)
+        return write_quietly(sink->fd, block_at(sink, n), SINK_BLOCK);
+    ol_hash_update(sink->hash, block_at(sink, n), SINK_BLOCK);
     return 0;
+}
+
+/* Only whole blocks come here; the last, short one is the caller's after the thread has ended. */
+static void *thread_main(void *arg)
+{
+    struct ol_tar_sink *sink = arg;
+
+    pthread_mutex_lock(&sink->lock);
+    for (;;) {
+        int r = sink->thread_failed;
+        while (sink->done == sink->queued && !sink->stop)
+            pthread_cond_wait(&sink->wake, &sink->lock);
+        if (sink->done == sink->queued)
+            break;
+        pthread_mutex_unlock(&sink->lock);
+        if (r == 0)
+            r = second_half(sink, sink->done);
+        pthread_mutex_lock(&sink->lock);
+        sink->thread_failed = r;
+        sink->done++;
+        pthread_cond_broadcast(&sink->wake);
+    }
+    pthread_mutex_unlock(&sink->lock);
+    return NULL;
+}
+
+static bool start_thread(struct ol_tar_sink *sink)
+{
+    sigset_t all, old;
+
+    if (!sink->may_thread || (sink->hash == NULL && sink->fd < 0))
+        return false;
+    sink->done = sink->queued = sink->sealed;
+    sigfillset(&all); /* signals belong to the program's own threads */
+    pthread_sigmask(SIG_SETMASK, &all, &old);
+    sink->threaded = pthread_create(&sink->thread, NULL, thread_main, sink) == 0;
+    pthread_sigmask(SIG_SETMASK, &old, NULL);
+    sink->may_thread = sink->threaded; /* without a thread it goes on inline, only slower */
+    return sink->threaded;
+}
+
+/* The full block to the thread, once there is one. @return false: the caller does all of it */
+static bool hand_over(struct ol_tar_sink *sink)
+{
+    if (!sink->threaded && (sink->sealed < SINK_INLINE || !start_thread(sink)))
+        return false;
+    pthread_mutex_lock(&sink->lock);
+    sink->queued++;
+    pthread_cond_broadcast(&sink->wake);
+    pthread_mutex_unlock(&sink->lock);
+    return true;
+}
+
+/* Wait until the next block of the ring may be filled again, and learn how the thread fares. */
+static void await_room(struct ol_tar_sink *sink)
+{
+    if (!sink->threaded)
+        return;
+    pthread_mutex_lock(&sink->lock);
+    while (sink->queued - sink->done >= SINK_BLOCKS)
+        pthread_cond_wait(&sink->wake, &sink->lock);
+    if (sink->failed == 0)
+        sink->failed = sink->thread_failed;
+    pthread_mutex_unlock(&sink->lock);
+}
+
+static void write_block(struct ol_tar_sink *sink, size_t len)
+{
+    if (sink->fd >= 0 && sink->failed == 0)
+        sink->failed = write_quietly(sink->fd, block_at(sink, sink->sealed), len);
+}
+
+static int check(const struct ol_tar_sink *sink, struct ol_error *err)
+{
+    return sink->failed == 0
+               ? 0
+               : ol_error_sys(err, -sink->failed, "cannot write the tar stream");
 }
 
 unsigned char *ol_tar_sink_room(struct ol_tar_sink *sink, size_t *ret_len)
@@ -207,22 +218,30 @@ unsigned char *ol_tar_sink_room(struct ol_tar_sink *sink, size_t *ret_len)
     return block_at(sink, sink->sealed) + sink->fill;
 }
 
-int ol_tar_sink_commit(struct ol_tar_sink *sink, size_t len, struct ol_error *err)
+/* A block is full. */
+static int seal(struct ol_tar_sink *sink, struct ol_error *err)
 {
-    int r;
+    bool handed_over = hand_over(sink);
 
-    if (sink->failed < 0)
-        return ol_error_sys(err, -sink->failed, "cannot write the tar stream");
-    sink->fill += len;
-    sink->total += len;
-    if (sink->fill < SINK_BLOCK)
-        return 0;
-    seal(sink);
-    r = write_block(sink, SINK_BLOCK, err);
+    if (!handed_over && sink->hash != NULL)
+        ol_hash_update(sink->hash, block_at(sink, sink->sealed), SINK_BLOCK);
+    if (!handed_over || sink->hash != NULL)
+        write_block(sink, SINK_BLOCK);
     sink->sealed++;
     sink->fill = 0;
     await_room(sink);
-    return r;
+    return check(sink, err);
+}
+
+int ol_tar_sink_commit(struct ol_tar_sink *sink, size_t len, struct ol_error *err)
+{
+    int r = check(sink, err);
+
+    if (r < 0)
+        return r;
+    sink->fill += len;
+    sink->total += len;
+    return sink->fill < SINK_BLOCK ? 0 : seal(sink, err);
 }
 
 int ol_tar_sink_put(struct ol_tar_sink *sink, const void *data, size_t len, struct ol_error *err)
@@ -247,15 +266,16 @@ int ol_tar_sink_put(struct ol_tar_sink *sink, const void *data, size_t len, stru
 
 int ol_tar_sink_finish(struct ol_tar_sink *sink, char *ret_digest, struct ol_error *err)
 {
-    int r = 0;
+    int r;
 
-    if (sink->failed < 0)
-        return ol_error_sys(err, -sink->failed, "cannot write the tar stream");
+    stop_thread(sink); /* after it has handled every whole block */
+    if (sink->failed == 0)
+        sink->failed = sink->thread_failed;
     if (sink->fill > 0)
-        r = write_block(sink, sink->fill, err);
+        write_block(sink, sink->fill);
+    r = check(sink, err);
     if (r < 0)
         return r;
-    stop_thread(sink); /* after it has digested every whole block */
     if (ret_digest != NULL)
         ret_digest[0] = '\0';
     if (sink->hash != NULL) {

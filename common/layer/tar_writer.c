@@ -48,9 +48,9 @@ void ol_tar_writer_free(struct ol_tar_writer *tar)
     free(tar);
 }
 
-void ol_tar_writer_set_digest(struct ol_tar_writer *tar, enum ol_tar_digest digest)
+void ol_tar_writer_set_work(struct ol_tar_writer *tar, unsigned work)
 {
-    ol_tar_sink_set_digest(tar->sink, digest);
+    ol_tar_sink_set_work(tar->sink, work);
 }
 
 /* End the current entry: its padding, once its payload is complete. */

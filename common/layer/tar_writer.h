@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * A tar stream writer with Go archive/tar's header bytes (format PAX requested, as moby does), a
- * large buffer and a running SHA-256. The bytes are written by the calling thread; for long streams
- * the digest runs in a thread of the writer's own. SIGPIPE is held back around each write, so a
- * reader that goes away ends in -EPIPE whatever the program does about signals.
+ * large buffer and a running SHA-256. Long streams are digested, or written where no digest is
+ * wanted, by a thread of the writer's own. SIGPIPE is held back around each write, so a reader that
+ * goes away ends in -EPIPE whatever the program does about signals.
  */
 #ifndef OL_COMMON_LAYER_TAR_WRITER_H
 #define OL_COMMON_LAYER_TAR_WRITER_H
@@ -49,14 +49,13 @@ struct ol_tar_writer;
 int ol_tar_writer_new(int out_fd, struct ol_tar_writer **ret, struct ol_error *err);
 void ol_tar_writer_free(struct ol_tar_writer *tar);
 
-enum ol_tar_digest {
-    OL_TAR_DIGEST_THREAD, /* SHA-256, in a second thread when the stream is long (the default) */
-    OL_TAR_DIGEST_INLINE, /* SHA-256 by the calling thread */
-    OL_TAR_DIGEST_NONE,   /* none; the result's diff_id is "" */
+enum ol_tar_work {
+    OL_TAR_DIGEST = 1, /* SHA-256 of the stream; without it the result's diff_id is "" */
+    OL_TAR_THREAD = 2, /* a long stream may start a thread of the writer's own */
 };
 
-/** Choose what is done about the digest, before the first header. */
-void ol_tar_writer_set_digest(struct ol_tar_writer *tar, enum ol_tar_digest digest);
+/** Choose what is done and by whom, before the first header. The default is both. */
+void ol_tar_writer_set_work(struct ol_tar_writer *tar, unsigned work);
 
 /** Write one header; the payload of the last entry must be complete. */
 int ol_tar_put_header(struct ol_tar_writer *tar, const struct ol_tar_header *header,
