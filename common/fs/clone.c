@@ -218,8 +218,7 @@ static void clone_free(struct ol_clone *c, struct ol_clone_stats *ret)
         ol_buf_fini(&w->value);
         free(w->block);
     }
-    ol_link_map_fini(&c->map);
-    pthread_mutex_destroy(&c->lock);
+    ol_clone_links_fini(c);
     free(c);
 }
 
@@ -250,7 +249,7 @@ int ol_tree_clone(int src_fd, int dst_fd, const struct ol_clone_options *options
     }
     c->options = *options;
     c->dst_fd = dst_fd;
-    pthread_mutex_init(&c->lock, NULL);
+    ol_clone_links_init(c);
     r = open_roots(root, src_fd, dst_fd, err);
     if (r == 0)
         r = ol_clone_learn(c, err);

@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The parts of ol_tree_clone() (not for use outside common/fs): clone.c walks and makes everything
- * but regular files, clone_file.c copies those and keeps their hard links, clone_meta.c sets owner,
- * attributes, mode and times.
+ * but regular files, clone_file.c copies those, clone_links.c keeps their hard links, clone_meta.c
+ * sets owner, attributes, mode and times.
  */
 #ifndef OL_COMMON_FS_CLONE_H
 #define OL_COMMON_FS_CLONE_H
 
 #include "common/fs/copy_data.h"
+#include "common/fs/inode_map.h"
 #include "common/fs/tree.h"
 #include "common/fs/tree_engine.h"
 #include "common/limits.h"
@@ -17,11 +18,15 @@
 
 struct ol_link_place;
 
-/* Where the first copy of a file with several names is; open addressing, guarded by clone.lock. */
-struct ol_link_map {
+enum { OL_LINK_SHARDS = 64 }; /* a power of two */
+
+/* Where the first copies of files with several names are: those of one share of the inodes. */
+struct ol_link_shard {
+    pthread_mutex_t lock;         /* guards all of it, and the making of those copies */
+    struct ol_inode_map map;      /* to an index in places */
     struct ol_link_place *places; /* owned */
-    size_t cap;                   /* a power of two, or 0 */
-    size_t count;
+    size_t count, cap;            /* of places */
+    struct ol_buf names;          /* each with its NUL */
 };
 
 /* What one worker needs; touched by no other. */
@@ -43,8 +48,7 @@ struct ol_clone {
     bool mode_known; /* no inherited ACL: a new object's mode is what was asked, less the umask */
     int dst_fd;      /* borrowed; the target's root */
     struct ol_copy_memory copy;
-    pthread_mutex_t lock;
-    struct ol_link_map map; /* guarded by lock */
+    struct ol_link_shard links[OL_LINK_SHARDS];
     struct ol_clone_worker worker[OL_THREADS_MAX];
 };
 
@@ -63,7 +67,19 @@ int ol_clone_learn(struct ol_clone *c, struct ol_error *err);
 
 /** Copy the regular file `name` of node, or link it to the copy of another of its names. */
 int ol_clone_file(struct ol_tree_visit *v, struct ol_tree_node *node, const char *name);
-void ol_link_map_fini(struct ol_link_map *map);
+/** @return a new, empty, exclusive file of the target, or negative errno */
+int ol_clone_create(struct ol_tree_node *node, const char *name, mode_t mode);
+
+void ol_clone_links_init(struct ol_clone *c);
+void ol_clone_links_fini(struct ol_clone *c);
+/**
+ * For a file with several names: link name to the copy of another one, or make the first copy,
+ * empty, before another worker can want to link to it.
+ * @param st      of the source
+ * @param ret_fd  a descriptor to copy into; unchanged when name was linked to an earlier copy
+ */
+int ol_clone_link_or_create(struct ol_clone *c, struct ol_tree_node *node, const char *name,
+                            const struct stat *st, mode_t mode, int *ret_fd);
 
 /**
  * Owner, attributes, mode and times of node's `name` in the target, which was just made with

@@ -4,9 +4,9 @@
 #include "common/layer/changes.h"
 
 #include "common/cleanup.h"
+#include "common/fs/inode_map.h"
 #include "common/layer/arena.h"
 #include "common/layer/changes_walk.h"
-#include "common/layer/inode_map.h"
 #include "common/layer/stack.h"
 #include "common/pool.h"
 
@@ -149,7 +149,7 @@ static int add_size(struct ol_stack_cursor *cursor, struct ol_inode_map *seen,
     if (S_ISDIR(entry.st.st_mode))
         return 0;
     if (entry.st.st_nlink > 1) {
-        r = ol_inode_map_add(seen, &entry.st, "");
+        r = ol_inode_map_set(seen, &entry.st, 0);
         if (r < 0)
             return ol_error_sys(err, -r, "cannot remember the links of '%s'", change->path);
         if (r == 0)

@@ -49,6 +49,7 @@ void ol_exporter_fini(struct ol_exporter *ex)
 {
     ol_tar_writer_free(ex->tar);
     ol_inode_map_fini(&ex->links);
+    ol_buf_fini(&ex->paths);
     ol_buf_fini(&ex->name);
     ol_buf_fini(&ex->link);
 }
@@ -134,24 +135,25 @@ static void set_capability(struct entry *e, int fd)
 /* The second and later names of an inode within this tar are links to the first. */
 static bool set_hard_link(struct ol_exporter *ex, struct entry *e)
 {
-    const char *first;
+    uint32_t first;
 
-    if (S_ISDIR(e->st.st_mode) || e->st.st_nlink < 2)
-        return false;
-    first = ol_inode_map_find(&ex->links, &e->st);
-    if (first == NULL)
+    if (S_ISDIR(e->st.st_mode) || e->st.st_nlink < 2 ||
+        !ol_inode_map_find(&ex->links, &e->st, &first))
         return false;
     e->header.type = '1';
-    e->header.link = first;
+    e->header.link = ex->paths.data + first;
     e->header.size = 0;
     return true;
 }
 
 static int remember_link(struct ol_exporter *ex, const struct entry *e)
 {
+    int r;
+
     if (S_ISDIR(e->st.st_mode) || e->st.st_nlink < 2)
         return 0;
-    return ol_inode_map_add(&ex->links, &e->st, e->path);
+    r = ol_inode_map_set(&ex->links, &e->st, ex->paths.len);
+    return r < 0 ? r : ol_buf_append(&ex->paths, e->path, strlen(e->path) + 1);
 }
 
 /* Everything a stat says. */

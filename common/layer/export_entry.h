@@ -4,15 +4,16 @@
 #define OL_COMMON_LAYER_EXPORT_ENTRY_H
 
 #include "common/buf.h"
+#include "common/fs/inode_map.h"
 #include "common/fs/whiteout.h"
-#include "common/layer/inode_map.h"
 #include "common/layer/tar_writer.h"
 
 #include <stdbool.h>
 
 struct ol_exporter {
     struct ol_tar_writer *tar; /* owned */
-    struct ol_inode_map links; /* names hard links point to */
+    struct ol_inode_map links; /* where in paths the first name of an inode is */
+    struct ol_buf paths;       /* names hard links point to, each with its NUL */
     bool upper;                /* an overlay upper: whiteouts back to AUFS names */
     enum ol_overlay_ns ns;     /* upper: name of the opaque attribute */
     struct ol_buf name;        /* scratch: the entry's name */

@@ -207,9 +207,7 @@ static void write_block(struct ol_tar_sink *sink, size_t len)
 
 static int check(const struct ol_tar_sink *sink, struct ol_error *err)
 {
-    return sink->failed == 0
-               ? 0
-               : ol_error_sys(err, -sink->failed, "cannot write the tar stream");
+    return sink->failed == 0 ? 0 : ol_error_sys(err, -sink->failed, "cannot write the tar stream");
 }
 
 unsigned char *ol_tar_sink_room(struct ol_tar_sink *sink, size_t *ret_len)
