@@ -173,15 +173,21 @@ static void set_fields(struct entry *e)
     }
 }
 
-/* An upper's whiteout: an empty file named ".wh.NAME". moby leaves the link name of whiteouts the
- * kernel made as hard links of each other; it means nothing there, and readers stumble over it. */
+/*
+ * An upper's whiteout: an empty file named ".wh.NAME". The kernel makes whiteouts as hard links of
+ * each other; moby leaves the second and later ones the first one's name as link name (its own
+ * name, not ".wh."), which means nothing on a regular file but is part of the digest.
+ */
 static int put_whiteout(struct ol_exporter *ex, struct entry *e, struct ol_error *err)
 {
-    if (set_name(ex, e, OL_WH_PREFIX, "") < 0)
-        return ol_error_nomem(err);
+    int r = set_hard_link(ex, e) ? 0 : remember_link(ex, e);
+
+    if (r >= 0)
+        r = set_name(ex, e, OL_WH_PREFIX, "");
+    if (r < 0)
+        return ol_error_sys(err, -r, "cannot remember the links of '%s'", e->path);
     e->header.type = '0';
     e->header.mode = 0600;
-    e->header.link = NULL;
     return ol_tar_put_header(ex->tar, &e->header, err);
 }
 

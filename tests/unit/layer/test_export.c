@@ -218,7 +218,7 @@ static void export_changes__reads_content_through_the_stack(void **state)
     assert_entry(f, 3, '0', "d/upper", "");
 }
 
-static void export_upper__shared_whiteouts_have_no_link_name(void **state)
+static void export_upper__shared_whiteouts_carry_the_first_name_as_moby_does(void **state)
 {
     struct fixture *f = *state;
     ol_auto_error struct ol_error err = OL_ERROR_INIT;
@@ -230,7 +230,7 @@ static void export_upper__shared_whiteouts_have_no_link_name(void **state)
     assert_ok(ol_export_upper(f->now, OL_OVERLAY_TRUSTED, f->out, &options, &result, &err), &err);
     assert_int_equal(result.entries, 2);
     assert_entry(f, 0, '0', ".wh.a", "");
-    assert_entry(f, 1, '0', ".wh.b", "");
+    assert_entry(f, 1, '0', ".wh.b", "a");
 }
 
 static void export_upper__user_namespace_attribute_is_told_apart(void **state)
@@ -384,7 +384,7 @@ int main(void)
         CASE(export_changes__links_names_of_one_inode_within_the_tar),
         CASE(export_changes__leaves_out_sockets_and_what_vanished),
         CASE(export_changes__reads_content_through_the_stack),
-        CASE(export_upper__shared_whiteouts_have_no_link_name),
+        CASE(export_upper__shared_whiteouts_carry_the_first_name_as_moby_does),
         CASE(export_upper__user_namespace_attribute_is_told_apart),
         CASE(export__deep_trees_have_no_path_limit),
         CASE(export_tree__of_an_empty_directory_is_the_empty_layer),
