@@ -34,10 +34,12 @@ var operations = map[string]operation{
 	"containerd-apply": {"TAR|- NEW", 2, containerdApply},
 	"link":             {"SOURCE NEW", 2, func(o []string) error { return clone(o, copy.Hardlink) }},
 	"copy":             {"SOURCE NEW", 2, func(o []string) error { return clone(o, copy.Content) }},
-	"naive-diff":       {"NEW OLD", 2, naiveDiff},
+	"naive-diff":       {"NEW OLD", 2, func(o []string) error { return naiveDiff(o, io.Discard) }},
+	"naive-tar":        {"NEW OLD", 2, func(o []string) error { return naiveDiff(o, os.Stdout) }},
 	"containerd-diff":  {"NEW OLD", 2, containerdDiff},
-	"native-diff":      {"UPPER", 1, func(o []string) error { return nativeDiff(o[0], io.Discard) }},
-	"export":           {"TREE", 1, func(o []string) error { return nativeDiff(o[0], os.Stdout) }},
+	"native-diff":      {"UPPER", 1, func(o []string) error { return tarTree(o[0], archive.OverlayWhiteoutFormat, io.Discard) }},
+	"native-tar":       {"UPPER", 1, func(o []string) error { return tarTree(o[0], archive.OverlayWhiteoutFormat, os.Stdout) }},
+	"export":           {"TREE", 1, func(o []string) error { return tarTree(o[0], archive.AUFSWhiteoutFormat, os.Stdout) }},
 	"remove":           {"TREE", 1, func(o []string) error { return system.EnsureRemoveAll(o[0]) }},
 	"size":             {"TREE", 1, size},
 	"overlay-commit":   {"LOWER UPPER WORK MERGED NEW", 5, overlayCommit},
@@ -92,7 +94,7 @@ func clone(o []string, mode copy.Mode) error {
 }
 
 // naiveDiff leaves out only the sleep to the next full second that dockerd adds after it.
-func naiveDiff(o []string) error {
+func naiveDiff(o []string, out io.Writer) error {
 	changes, err := archive.ChangesDirs(o[0], o[1])
 	if err != nil {
 		return err
@@ -101,7 +103,7 @@ func naiveDiff(o []string) error {
 	if err != nil {
 		return err
 	}
-	_, err = io.Copy(io.Discard, tar)
+	_, err = io.Copy(out, tar)
 	return err
 }
 
@@ -109,10 +111,12 @@ func containerdDiff(o []string) error {
 	return ctrarchive.WriteDiff(context.Background(), io.Discard, o[1], o[0])
 }
 
-func nativeDiff(upper string, out io.Writer) error {
-	tar, err := archive.TarWithOptions(upper, &archive.TarOptions{
+// tarTree writes a whole directory: with overlay's whiteouts turned into AUFS ones it is the native diff of overlay2,
+// else what a driver without it writes for a layer without a parent.
+func tarTree(tree string, whiteouts archive.WhiteoutFormat, out io.Writer) error {
+	tar, err := archive.TarWithOptions(tree, &archive.TarOptions{
 		Compression:    archive.Uncompressed,
-		WhiteoutFormat: archive.OverlayWhiteoutFormat,
+		WhiteoutFormat: whiteouts,
 	})
 	if err != nil {
 		return err
