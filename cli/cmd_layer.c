@@ -146,9 +146,12 @@ static int diff(struct ol_cli *cli, const struct layer_args *args, struct layer_
                 struct ol_error *err)
 {
     struct ol_tar_result result = {0};
-    int r = ol_driver_diff(session->drv, layer_id(args, 0), layer_id(args, 1), STDOUT_FILENO,
-                           &result, err);
+    ol_auto_fd int out_fd = fcntl(STDOUT_FILENO, F_DUPFD_CLOEXEC, 0);
+    int r;
 
+    if (out_fd < 0)
+        return ol_error_sys(err, errno, "cannot write to standard output");
+    r = ol_driver_diff(session->drv, layer_id(args, 0), layer_id(args, 1), &out_fd, &result, err);
     if (r == 0)
         ol_cli_detail(cli, "%" PRIu64 " entries, %" PRIu64 " bytes, %s", result.entries,
                       result.bytes, result.diff_id);

@@ -478,7 +478,7 @@ int ol_driver_rootfs(struct ol_driver *drv, const char *id, struct ol_rootfs **r
 
 /* ---- differences ---- */
 
-int ol_driver_diff(struct ol_driver *drv, const char *id, const char *parent, int out_fd,
+int ol_driver_diff(struct ol_driver *drv, const char *id, const char *parent, int *out_fd,
                    struct ol_tar_result *ret, struct ol_error *err)
 {
     int r = check_layers(drv, id, parent, err);
@@ -486,6 +486,8 @@ int ol_driver_diff(struct ol_driver *drv, const char *id, const char *parent, in
     if (r == 0)
         r = drv->ops->diff != NULL ? drv->ops->diff(drv, id, parent, out_fd, ret, err)
                                    : ol_naive_diff(drv, id, parent, out_fd, ret, err);
+    if (r == 0)
+        ol_fd_close(out_fd);
     return failed(drv, r, "diff", id, err);
 }
 

@@ -126,8 +126,14 @@ bool ol_driver_exists(struct ol_driver *drv, const char *id);
 int ol_driver_rootfs(struct ol_driver *drv, const char *id, struct ol_rootfs **ret,
                      struct ol_error *err);
 
-/** Tar of what id adds to parent (NULL: everything) to out_fd. @param ret may be NULL. */
-int ol_driver_diff(struct ol_driver *drv, const char *id, const char *parent, int out_fd,
+/**
+ * Tar of what id adds to parent (NULL: everything).
+ * @param out_fd  the caller's; -1: only digest. Closed, and -1, once everything is written, so that
+ *                whoever reads need not wait until the parent is unmounted; after a failure still
+ *                open
+ * @param ret     may be NULL
+ */
+int ol_driver_diff(struct ol_driver *drv, const char *id, const char *parent, int *out_fd,
                    struct ol_tar_result *ret, struct ol_error *err);
 
 int ol_driver_changes(struct ol_driver *drv, const char *id, const char *parent,

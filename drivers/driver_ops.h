@@ -44,7 +44,7 @@ struct ol_driver_ops {
     int (*touch)(struct ol_driver *drv, const char *id,
                  struct ol_error *err); /* before a stack is compared in place of a mount: leave in
                                            the layer what mounting it would have left; nothing */
-    int (*diff)(struct ol_driver *drv, const char *id, const char *parent, int out_fd,
+    int (*diff)(struct ol_driver *drv, const char *id, const char *parent, int *out_fd,
                 struct ol_tar_result *ret, struct ol_error *err); /* ol_naive_diff() */
     int (*changes)(struct ol_driver *drv, const char *id, const char *parent,
                    struct ol_changes *ret, struct ol_error *err); /* ol_naive_changes() */
@@ -147,7 +147,7 @@ int ol_driver_option_choice(const struct ol_driver *drv, const char *key, const 
 int ol_driver_ops_check(const struct ol_driver_ops *ops, struct ol_error *err);
 
 /* naive_diff.c: the defaults, from moby daemon/graphdriver/fsdiff.go. */
-int ol_naive_diff(struct ol_driver *drv, const char *id, const char *parent, int out_fd,
+int ol_naive_diff(struct ol_driver *drv, const char *id, const char *parent, int *out_fd,
                   struct ol_tar_result *ret, struct ol_error *err);
 int ol_naive_changes(struct ol_driver *drv, const char *id, const char *parent,
                      struct ol_changes *ret, struct ol_error *err);

@@ -116,7 +116,7 @@ static int export_diff(const struct sides *sides, int out_fd,
     return ol_export_changes(&sides->new_side.stack, &changes, out_fd, options, ret, err);
 }
 
-int ol_naive_diff(struct ol_driver *drv, const char *id, const char *parent, int out_fd,
+int ol_naive_diff(struct ol_driver *drv, const char *id, const char *parent, int *out_fd,
                   struct ol_tar_result *ret, struct ol_error *err)
 {
     int64_t start_ns = realtime_ns();
@@ -128,10 +128,16 @@ int ol_naive_diff(struct ol_driver *drv, const char *id, const char *parent, int
         return r;
     options.now = (time_t)((realtime_ns() + 500000000) / 1000000000); /* moby rounds */
     if (parent == NULL)
-        r = export_all(&sides.new_side, out_fd, &options, ret, err);
+        r = export_all(&sides.new_side, *out_fd, &options, ret, err);
     else
-        r = export_diff(&sides, out_fd, &options, ret, err);
-    sides_close(drv, &sides);
+        r = export_diff(&sides, *out_fd, &options, ret, err);
+    /* In this order a commit, which holds the layer as well, takes down the two mounts at the same
+     * time: unmounting writes back the file system below, which takes as long as a third of the
+     * rest. */
+    ol_driver_stack_fini(drv, &sides.new_side);
+    if (r == 0)
+        ol_fd_close(out_fd);
+    ol_driver_stack_fini(drv, &sides.old_side);
     if (r == 0 && parent != NULL)
         count_sleep(drv, start_ns);
     return r;

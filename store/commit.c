@@ -27,7 +27,8 @@ struct commit {
     int write_fd;      /* owned by the diff thread while it runs */
     atomic_int failed; /* enum side: who failed first */
     pthread_t thread;
-    int diff_result; /* these four belong to the thread until it is joined */
+    bool running;    /* the thread is to be joined */
+    int diff_result; /* these three belong to the thread until it is joined */
     struct ol_error diff_err;
     uint64_t diff_ns;
 };
@@ -46,7 +47,7 @@ static void *diff_run(void *arg)
     uint64_t start = ol_store_clock_ns();
 
     /* without a result: the other side digests the same bytes, once is enough */
-    c->diff_result = ol_driver_diff(c->store->drv, c->container.mount_id, c->init_id, c->write_fd,
+    c->diff_result = ol_driver_diff(c->store->drv, c->container.mount_id, c->init_id, &c->write_fd,
                                     NULL, &c->diff_err);
     c->diff_ns = ol_store_clock_ns() - start;
     if (c->diff_result < 0)
@@ -68,10 +69,8 @@ static int settle(struct commit *c, int applied, struct ol_error *err)
     return applied;
 }
 
-/* Diff and ApplyDiff at the same time. */
-static int stream(struct commit *c, struct ol_error *err)
+static int start_diff(struct commit *c, struct ol_error *err)
 {
-    struct ol_input input;
     int ends[2] = {-1, -1};
     int r = ol_io_pipe(ends, err);
 
@@ -80,15 +79,30 @@ static int stream(struct commit *c, struct ol_error *err)
     c->read_fd = ends[0];
     c->write_fd = ends[1];
     r = ol_thread_start(&c->thread, diff_run, c, err);
-    if (r < 0)
-        return r;
-    input = OL_INPUT_FD(c->read_fd);
-    r = ol_register_apply(&c->reg, &input, NULL, err);
+    c->running = r == 0;
+    return r;
+}
+
+/* ApplyDiff of what the diff writes meanwhile. */
+static int apply(struct commit *c, struct ol_error *err)
+{
+    struct ol_input input = OL_INPUT_FD(c->read_fd);
+    int r = ol_register_apply(&c->reg, &input, NULL, err);
+
     if (r < 0)
         claim(c, SIDE_APPLY);
     ol_fd_close(&c->read_fd);
+    return r;
+}
+
+/* Wait for the diff. @return which result of the two counts */
+static int end_diff(struct commit *c, int applied, struct ol_error *err)
+{
+    if (!c->running)
+        return applied;
     (void)pthread_join(c->thread, NULL);
-    return settle(c, r, err);
+    c->running = false;
+    return settle(c, applied, err);
 }
 
 /* The extra mount reference moby holds for the whole export. */
@@ -138,8 +152,14 @@ static int stream_held(struct commit *c, struct ol_error *err)
         return r;
     r = ol_register_begin(&c->reg, c->store, c->container.parent, err);
     if (r == 0)
-        r = stream(c, err);
+        r = start_diff(c, err);
+    if (r == 0)
+        r = apply(c, err);
+    if (r < 0) /* nobody may be reading the layer when it is let go */
+        r = end_diff(c, r, err);
+    /* Applied to the end: the diff's thread is unmounting the parent by now, this one the layer. */
     released = release_layer(drv, c->container.mount_id, &hold, r < 0 ? NULL : err);
+    r = end_diff(c, r, err);
     return r < 0 ? r : released;
 }
 

@@ -63,7 +63,7 @@ static int fault_keep(struct ol_driver *drv, const char *id, struct ol_error *er
     return r < 0 ? r : ol_driver_keep(drv->inner, id, err);
 }
 
-static int fault_diff(struct ol_driver *drv, const char *id, const char *parent, int out_fd,
+static int fault_diff(struct ol_driver *drv, const char *id, const char *parent, int *out_fd,
                       struct ol_tar_result *ret, struct ol_error *err)
 {
     int r = count_call(drv, "diff", err);

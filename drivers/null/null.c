@@ -158,12 +158,12 @@ static int null_rootfs(struct ol_driver *drv, const char *id, struct ol_rootfs *
     return ol_error_set(err, -EOPNOTSUPP, "the null driver keeps no files");
 }
 
-static int null_diff(struct ol_driver *drv, const char *id, const char *parent, int out_fd,
+static int null_diff(struct ol_driver *drv, const char *id, const char *parent, int *out_fd,
                      struct ol_tar_result *ret, struct ol_error *err)
 {
     struct ol_tar_writer *tar = NULL;
     struct ol_tar_result result;
-    int r = ol_tar_writer_new(out_fd, &tar, err);
+    int r = ol_tar_writer_new(*out_fd, &tar, err);
 
     (void)drv;
     (void)id;

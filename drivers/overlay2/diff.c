@@ -55,7 +55,7 @@ static int choose(struct overlay2 *o, const char *id, const char *parent, bool m
     return 0;
 }
 
-int overlay2_diff(struct ol_driver *drv, const char *id, const char *parent, int out_fd,
+int overlay2_diff(struct ol_driver *drv, const char *id, const char *parent, int *out_fd,
                   struct ol_tar_result *ret, struct ol_error *err)
 {
     const struct ol_export_options options = {.now = time(NULL), .threads = drv->config.threads};
@@ -71,7 +71,7 @@ int overlay2_diff(struct ol_driver *drv, const char *id, const char *parent, int
     diff_fd = ol_layer_subdir(layer_fd, "diff", err);
     if (diff_fd < 0)
         return diff_fd;
-    return ol_export_upper(diff_fd, ol_driver_ns(drv), out_fd, &options, ret, err);
+    return ol_export_upper(diff_fd, ol_driver_ns(drv), *out_fd, &options, ret, err);
 }
 
 int overlay2_diff_size(struct ol_driver *drv, const char *id, const char *parent, uint64_t *ret,

@@ -46,7 +46,7 @@ int overlay2_links_clean(struct overlay2 *o, struct ol_error *err);
 bool overlay2_native(struct overlay2 *o);
 
 /* diff.c */
-int overlay2_diff(struct ol_driver *drv, const char *id, const char *parent, int out_fd,
+int overlay2_diff(struct ol_driver *drv, const char *id, const char *parent, int *out_fd,
                   struct ol_tar_result *ret, struct ol_error *err);
 int overlay2_apply_diff(struct ol_driver *drv, const char *id, const char *parent,
                         const struct ol_input *tar, struct ol_apply_result *ret,

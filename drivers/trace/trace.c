@@ -88,7 +88,7 @@ static int trace_keep(struct ol_driver *drv, const char *id, struct ol_error *er
     return report(drv, "keep", id, NULL, r, start_ns);
 }
 
-static int trace_diff(struct ol_driver *drv, const char *id, const char *parent, int out_fd,
+static int trace_diff(struct ol_driver *drv, const char *id, const char *parent, int *out_fd,
                       struct ol_tar_result *ret, struct ol_error *err)
 {
     uint64_t start_ns = now_ns();

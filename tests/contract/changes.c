@@ -412,8 +412,8 @@ static void *run_diff(void *data)
 {
     struct diff_job *job = data;
 
-    job->result = ol_driver_diff(job->c->drv, "ctr", "base", job->out_fd, NULL, NULL);
-    (void)close(job->out_fd); /* the reader sees the end */
+    job->result = ol_driver_diff(job->c->drv, "ctr", "base", &job->out_fd, NULL, NULL);
+    ol_fd_close(&job->out_fd); /* after a failure: the reader sees the end all the same */
     return NULL;
 }
 

@@ -231,9 +231,11 @@ int contract_diff_fd(struct contract *c, const char *id, const char *parent,
 {
     ol_auto_error struct ol_error err = OL_ERROR_INIT;
     int fd = memfd_create("diff", MFD_CLOEXEC);
+    int out_fd = dup(fd);
 
-    assert_true(fd >= 0);
-    assert_ok(ol_driver_diff(c->drv, id, parent, fd, ret, &err), &err);
+    assert_true(out_fd >= 0);
+    assert_ok(ol_driver_diff(c->drv, id, parent, &out_fd, ret, &err), &err);
+    assert_int_equal(out_fd, -1);
     assert_int_equal(lseek(fd, 0, SEEK_SET), 0);
     return fd;
 }

@@ -300,7 +300,6 @@ static void faults__diff(void **state)
 {
     struct contract *c = *state;
     ol_auto_free char *before = NULL;
-    ol_auto_fd int out_fd = memfd_create("out", MFD_CLOEXEC);
     int r = -1;
 
     require_faults();
@@ -310,8 +309,9 @@ static void faults__diff(void **state)
     (void)close(contract_diff_fd(c, "ctr", "base", NULL)); /* work/work of every mounted layer */
     before = contract_listing(c);
     for (unsigned long n = 1; n < FAULTS_MAX; n++) {
+        ol_auto_fd int out_fd = memfd_create("out", MFD_CLOEXEC);
         ol_fault_arm(n);
-        r = ol_driver_diff(c->drv, "ctr", "base", out_fd, NULL, NULL);
+        r = ol_driver_diff(c->drv, "ctr", "base", &out_fd, NULL, NULL);
         if (!disarm())
             break;
         if (r == 0) /* it hit a put, after the work was done; closing tries again */

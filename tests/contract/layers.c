@@ -28,12 +28,13 @@ static void layers__refuse_ids_that_are_no_names(void **state)
         const struct ol_layer_spec spec = {.id = bad[i]};
         const struct ol_layer_spec child = {.id = "child", .parent = bad[i]};
         struct ol_input none = OL_INPUT_FD(-1);
+        int no_fd = -1;
         assert_int_equal(ol_driver_create(c->drv, &spec, NULL), -EINVAL);
         assert_int_equal(ol_driver_create(c->drv, &child, NULL), -EINVAL);
         assert_int_equal(ol_driver_remove(c->drv, bad[i], NULL), -EINVAL);
         assert_int_equal(ol_driver_get(c->drv, bad[i], &path, NULL), -EINVAL);
         assert_int_equal(ol_driver_put(c->drv, bad[i], NULL), -EINVAL);
-        assert_int_equal(ol_driver_diff(c->drv, "good", bad[i], -1, NULL, NULL), -EINVAL);
+        assert_int_equal(ol_driver_diff(c->drv, "good", bad[i], &no_fd, NULL, NULL), -EINVAL);
         assert_int_equal(ol_driver_apply_diff(c->drv, bad[i], NULL, &none, NULL, NULL), -EINVAL);
         assert_false(ol_driver_exists(c->drv, bad[i]));
     }
@@ -109,14 +110,15 @@ static void layers__missing_layer_is_named(void **state)
     struct ol_rootfs *fs = NULL;
     char *path = NULL;
     uint64_t size = 0;
+    int no_fd = -1;
 
     contract_create(c, "here", NULL);
     assert_int_equal(ol_driver_get(c->drv, "gone", &path, &err), -ENOENT);
     assert_message(&err, "'gone'");
     assert_null(path);
     assert_int_equal(ol_driver_rootfs(c->drv, "gone", &fs, NULL), -ENOENT);
-    assert_int_equal(ol_driver_diff(c->drv, "gone", NULL, -1, NULL, NULL), -ENOENT);
-    assert_int_equal(ol_driver_diff(c->drv, "here", "gone", -1, NULL, NULL), -ENOENT);
+    assert_int_equal(ol_driver_diff(c->drv, "gone", NULL, &no_fd, NULL, NULL), -ENOENT);
+    assert_int_equal(ol_driver_diff(c->drv, "here", "gone", &no_fd, NULL, NULL), -ENOENT);
     assert_int_equal(ol_driver_diff_size(c->drv, "gone", NULL, &size, NULL), -ENOENT);
     assert_int_equal(ol_driver_apply_diff(c->drv, "gone", NULL, &none, NULL, NULL), -ENOENT);
     assert_int_equal(ol_driver_apply_diff(c->drv, "here", "gone", &none, NULL, NULL), -ENOENT);
