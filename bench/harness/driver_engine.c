@@ -1,13 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * A graph driver below our layer store as an engine of a comparison: "<dir>/<driver>" is the
- * driver's home, "<dir>/image" the store, as in Docker's data root. Only the home is counted: the
+ * driver's home, "<dir>/image" the store, as in Docker's data root. They are counted apart: the
  * store's metadata is the same for every driver.
  */
 #include "bench/harness/engine.h"
 
 #include "bench/harness/home_usage.h"
 #include "common/cleanup.h"
+#include "common/fs/file.h"
+#include "common/fs/tree.h"
 #include "drivers/rootfs.h"
 
 #include <errno.h>
@@ -18,6 +20,7 @@ struct driver_engine {
     struct ol_driver *drv;     /* owned */
     struct ol_store *store;    /* owned */
     int home_fd;               /* owned; O_DIRECTORY */
+    int metadata_fd;           /* owned; the store's directory */
     struct ol_rootfs *mounted; /* owned; the newest container's root between mount and unmount */
     struct ol_store_container *containers; /* owned; n_containers of room for max_containers */
     struct ol_store_layer *layers;         /* owned; the imported image's, then the commits' */
@@ -43,6 +46,7 @@ static void engine_close(struct ol_engine *engine)
     ol_store_close(e->store);
     ol_driver_close(e->drv);
     ol_fd_close(&e->home_fd);
+    ol_fd_close(&e->metadata_fd);
     free(e->containers);
     free(e->layers);
     free(e->kept);
@@ -74,12 +78,17 @@ static int open_store(struct driver_engine *e, const struct ol_engine_config *co
 {
     const struct ol_store_options options = {.sync = false}; /* not what is being compared */
     ol_auto_free char *dir = NULL;
+    int r;
 
     if (asprintf(&dir, "%s/image", config->dir) < 0) {
         dir = NULL;
         return ol_error_nomem(err);
     }
-    return ol_store_open(dir, e->drv, &options, &e->store, err);
+    r = ol_store_open(dir, e->drv, &options, &e->store, err);
+    if (r < 0)
+        return r;
+    e->metadata_fd = ol_fs_open_dir(AT_FDCWD, dir);
+    return e->metadata_fd < 0 ? ol_error_sys(err, -e->metadata_fd, "cannot open '%s'", dir) : 0;
 }
 
 static int engine_open(const struct ol_engine_config *config, struct ol_engine **ret,
@@ -92,6 +101,7 @@ static int engine_open(const struct ol_engine_config *config, struct ol_engine *
         return ol_error_nomem(err);
     e->base.ops = &ol_driver_engine_ops;
     e->home_fd = -1;
+    e->metadata_fd = -1;
     e->max_containers = config->commits;
     e->max_layers = config->commits + OL_MAX_IMAGE_LAYERS;
     e->containers = calloc((size_t)e->max_containers + 1, sizeof *e->containers);
@@ -241,6 +251,7 @@ static int engine_usage(struct ol_engine *engine, struct ol_engine_usage *ret, s
 {
     struct driver_engine *e = engine_from(engine);
     struct ol_home_usage usage;
+    struct ol_tree_usage metadata;
     int r = ol_home_usage_get(e->home_fd, &usage, err);
 
     if (r < 0)
@@ -248,6 +259,11 @@ static int engine_usage(struct ol_engine *engine, struct ol_engine_usage *ret, s
     ret->kinds = usage.kinds;
     ret->inodes = ol_inode_kinds_total(&usage.kinds);
     ret->bytes = (int64_t)usage.bytes;
+    r = ol_tree_usage(e->metadata_fd, false, &metadata, err);
+    if (r < 0)
+        return r;
+    ret->metadata_inodes = (int64_t)metadata.inodes;
+    ret->metadata_bytes = (int64_t)metadata.bytes;
     return 0;
 }
 

@@ -17,16 +17,27 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-struct ol_engine {
-    const struct ol_engine_ops *ops;
+enum {
+    OL_ENGINE_VERSION_SIZE = 64,
+    OL_ENGINE_TIMEOUT_S =
+        300, /* what a real engine gets for one answer, if nobody says otherwise */
 };
 
+struct ol_engine {
+    const struct ol_engine_ops *ops;
+    char version[OL_ENGINE_VERSION_SIZE]; /* a real engine's own; "": overlab's */
+};
+
+/* What it points to is borrowed until the engine is closed. */
 struct ol_engine_config {
     const char *name; /* full name with options: "overlay:diff=upper,clone=all" */
     const char *dir;  /* absolute; an empty directory of this engine's own */
     enum ol_view view;
     bool keep_owner;
-    unsigned commits; /* how many containers there will be at most */
+    unsigned commits;              /* how many containers there will be at most */
+    unsigned timeout_s;            /* real engines: of each answer, and of starting */
+    bool (*cancelled)(void *data); /* real engines: asked while waiting for them; may be NULL */
+    void *data;
 };
 
 /* What the storage holds; see ol_engine_ops.usage. */
@@ -34,6 +45,9 @@ struct ol_engine_usage {
     struct ol_inode_kinds kinds;
     int64_t inodes; /* their sum */
     int64_t bytes;  /* blocks * 512 of distinct inodes */
+
+    /* What the engine keeps about layers, images and containers outside that storage. */
+    int64_t metadata_inodes, metadata_bytes;
 };
 
 /* What an operation tells beside its result. */
@@ -46,12 +60,34 @@ struct ol_engine_report {
     uint64_t skipped_devices;     /* device entries that could not be made */
 };
 
+enum ol_step_op {
+    OL_STEP_LAYER_APPLY,
+    OL_STEP_CONTAINER_CREATE,
+    OL_STEP_CONTAINER_MOUNT,
+    OL_STEP_CONTAINER_CHANGE,
+    OL_STEP_CONTAINER_UNMOUNT,
+    OL_STEP_COMMIT,
+    OL_STEP_CONTAINER_REMOVE,
+    OL_STEP_IMAGE_REMOVE,
+    OL_STEP_OPS
+};
+
 struct ol_engine_ops {
     const char *kind; /* "driver", "snapshotter", "external" */
+
+    /** Optional: why it cannot run here, before anything is started. -ENOENT: not installed. */
+    int (*probe)(const struct ol_engine_config *config, struct ol_error *err);
 
     int (*open)(const struct ol_engine_config *config, struct ol_engine **ret,
                 struct ol_error *err);
     void (*close)(struct ol_engine *engine); /* accepts NULL; unmounts what is left */
+
+    /** Optional, not timed: bring the next layer into the form the engine takes. */
+    int (*prepare_layer)(struct ol_engine *engine, const struct ol_input *tar,
+                         const char *want_diff_id, struct ol_error *err);
+    /** Optional, not timed: complete the report of the step that was just done. */
+    int (*describe)(struct ol_engine *engine, enum ol_step_op op, struct ol_engine_report *report,
+                    struct ol_error *err);
 
     /** The next layer of the image. @param want_diff_id NULL or what the stream must have */
     int (*import_layer)(struct ol_engine *engine, const struct ol_input *tar,

@@ -95,6 +95,12 @@ bool ol_engine_has_option(const char *name, const char *option)
     return false;
 }
 
+/* "docker/overlay2": a real engine's driver follows the law of the driver. */
+static const char *driver_of(const char *name)
+{
+    return strncmp(name, "docker/", 7) == 0 ? name + 7 : name;
+}
+
 int ol_engine_law(const char *name, enum ol_law *ret)
 {
     static const struct {
@@ -106,8 +112,10 @@ int ol_engine_law(const char *name, enum ol_law *ret)
         {"vfs", OL_LAW_VFS},
         {"null", OL_LAW_NULL},
     };
-    size_t len = strcspn(name, ":");
+    size_t len;
 
+    name = driver_of(name);
+    len = strcspn(name, ":");
     for (size_t i = 0; i < OL_ARRAY_LEN(laws); i++) {
         if (strlen(laws[i].name) != len || memcmp(laws[i].name, name, len) != 0)
             continue;

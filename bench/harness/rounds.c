@@ -10,6 +10,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <string.h>
 #include <unistd.h>
 
 /* What one pass of one engine through all steps needs. */
@@ -91,6 +92,8 @@ static struct ol_engine_usage difference(const struct ol_engine_usage *after,
 
     d.inodes -= before->inodes;
     d.bytes -= before->bytes;
+    d.metadata_inodes -= before->metadata_inodes;
+    d.metadata_bytes -= before->metadata_bytes;
     d.kinds.directory -= before->kinds.directory;
     d.kinds.regular -= before->kinds.regular;
     d.kinds.symlink -= before->kinds.symlink;
@@ -144,6 +147,24 @@ static bool cancelled(const struct ol_bench_job *job)
     return job->cancelled != NULL && job->cancelled(job->data);
 }
 
+/* What some engines need before the clock starts and after it stopped. */
+static int prepare(struct pass *pass, const struct ol_bench_step *step, struct ol_error *err)
+{
+    const struct ol_bench_layer *layer = &pass->job->layers[step->index];
+
+    if (step->op != OL_STEP_LAYER_APPLY || pass->bench->ops->prepare_layer == NULL)
+        return 0;
+    return pass->bench->ops->prepare_layer(pass->engine, &layer->input, layer->diff_id, err);
+}
+
+static int describe(struct pass *pass, const struct ol_bench_step *step,
+                    struct ol_engine_report *report, struct ol_error *err)
+{
+    if (pass->bench->ops->describe == NULL)
+        return 0;
+    return pass->bench->ops->describe(pass->engine, step->op, report, err);
+}
+
 static int run_step(struct pass *pass, struct ol_bench_step *step, struct ol_error *err)
 {
     struct ol_engine_report report = {0};
@@ -155,11 +176,16 @@ static int run_step(struct pass *pass, struct ol_bench_step *step, struct ol_err
     if (cancelled(pass->job))
         return ol_error_set(err, -ECANCELED, "interrupted");
     tell_progress(pass, ol_step_op_name(step->op));
+    r = prepare(pass, step, err);
+    if (r < 0)
+        return ol_error_wrap(err, r, "preparing %s %u", ol_step_op_name(step->op), step->index);
     if (syncfs(pass->dir_fd) < 0) /* no writeback of earlier steps inside this one */
         return ol_error_sys(err, errno, "cannot sync '%s'", pass->job->dir);
     start = ol_clock_ns();
     r = do_step(pass, step, &report, err);
     stop = ol_clock_ns();
+    if (r == 0)
+        r = describe(pass, step, &report, err);
     if (r < 0)
         return ol_error_wrap(err, r, "%s %u", ol_step_op_name(step->op), step->index);
     r = pass->bench->ops->usage(pass->engine, &after, err);
@@ -197,21 +223,29 @@ static int open_and_run(struct pass *pass, const char *path, struct ol_error *er
         .view = pass->job->view,
         .keep_owner = pass->job->keep_owner,
         .commits = pass->job->commits,
+        .timeout_s = pass->job->timeout_s,
+        .cancelled = pass->job->cancelled,
+        .data = pass->job->data,
     };
     int r = pass->bench->ops->open(&config, &pass->engine, err);
 
     if (r < 0)
         return r;
+    memcpy(pass->bench->version, pass->engine->version, sizeof pass->bench->version);
     r = run_steps(pass, err);
     pass->bench->ops->close(pass->engine);
     pass->engine = NULL;
     return r;
 }
 
-/* One engine, once through everything, in a directory of its own that is gone afterwards. */
+/*
+ * One engine, once through everything, in a directory of its own that is gone afterwards. Of an
+ * engine that may fail the failure is kept with it; what it left behind is not forgiven.
+ */
 static int run_pass(struct pass *pass, int scratch_fd, struct ol_error *err)
 {
     static const char name[] = "engine"; /* the same each time: equal path lengths */
+    struct ol_error *failure = pass->bench->optional ? &pass->bench->failure : err;
     ol_auto_fd int dir_fd = -1;
     ol_auto_free char *path = NULL;
     int removed;
@@ -226,11 +260,35 @@ static int run_pass(struct pass *pass, int scratch_fd, struct ol_error *err)
         return r;
     dir_fd = ol_fs_open_dir(scratch_fd, name);
     pass->dir_fd = dir_fd;
-    r = dir_fd < 0 ? ol_error_sys(err, -dir_fd, "cannot open '%s'", path)
-                   : open_and_run(pass, path, err);
+    r = dir_fd < 0 ? ol_error_sys(failure, -dir_fd, "cannot open '%s'", path)
+                   : open_and_run(pass, path, failure);
     tell_progress(pass, "removing");
+    if (r == -ECANCELED && failure != err)
+        ol_error_move(err, failure);
+    else if (failure != err)
+        r = 0;
     removed = ol_tree_remove(scratch_fd, name, r < 0 ? NULL : err); /* the first failure counts */
     return r < 0 ? r : removed;
+}
+
+static int run_next(const struct ol_bench_job *job, struct ol_bench_engine *engine, size_t turn,
+                    size_t n_engines, int scratch_fd, size_t total, size_t *done,
+                    struct ol_error *err)
+{
+    size_t steps = *done + engine->n_steps;
+    struct pass pass = {
+        .job = job,
+        .bench = engine,
+        .round = (unsigned)(turn / n_engines) + (job->warmup ? 0 : 1),
+        .done = *done,
+        .total = total,
+    };
+    int r = engine->failure.code < 0 ? 0 : run_pass(&pass, scratch_fd, err);
+
+    *done = steps; /* also those an engine that failed does not do any more */
+    if (r == -ECANCELED)
+        return r;
+    return r < 0 ? ol_error_wrap(err, r, "%s", engine->name) : 0;
 }
 
 int ol_bench_run(const struct ol_bench_job *job, struct ol_bench_engine *engines, size_t n_engines,
@@ -240,25 +298,13 @@ int ol_bench_run(const struct ol_bench_job *job, struct ol_bench_engine *engines
     ol_auto_fd int scratch_fd = ol_fs_open_dir(AT_FDCWD, job->dir);
     size_t done = 0;
     size_t total = 0;
+    int r = 0;
 
     if (scratch_fd < 0)
         return ol_error_sys(err, -scratch_fd, "cannot open '%s'", job->dir);
     for (size_t i = 0; i < n_engines; i++)
         total += engines[i].n_steps * rows;
-    for (size_t i = 0; i < rows * n_engines; i++) {
-        struct pass pass = {
-            .job = job,
-            .bench = &engines[order[i]],
-            .round = (unsigned)(i / n_engines) + (job->warmup ? 0 : 1),
-            .done = done,
-            .total = total,
-        };
-        int r = run_pass(&pass, scratch_fd, err);
-        if (r == -ECANCELED)
-            return r;
-        if (r < 0)
-            return ol_error_wrap(err, r, "%s", pass.bench->name);
-        done = pass.done;
-    }
-    return 0;
+    for (size_t i = 0; i < rows * n_engines && r == 0; i++)
+        r = run_next(job, &engines[order[i]], i, n_engines, scratch_fd, total, &done, err);
+    return r;
 }

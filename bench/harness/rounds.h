@@ -12,18 +12,6 @@
 
 #include "bench/harness/engine.h"
 
-enum ol_step_op {
-    OL_STEP_LAYER_APPLY,
-    OL_STEP_CONTAINER_CREATE,
-    OL_STEP_CONTAINER_MOUNT,
-    OL_STEP_CONTAINER_CHANGE,
-    OL_STEP_CONTAINER_UNMOUNT,
-    OL_STEP_COMMIT,
-    OL_STEP_CONTAINER_REMOVE,
-    OL_STEP_IMAGE_REMOVE,
-    OL_STEP_OPS
-};
-
 /** "layer.apply", "container.create", … */
 const char *ol_step_op_name(enum ol_step_op op);
 
@@ -41,11 +29,15 @@ struct ol_bench_step {
     struct ol_engine_report *reports; /* owned; one per round */
 };
 
-/* One engine of the comparison. The caller sets name and ops; the rest is filled by the run. */
+/* One engine of the comparison. The caller sets name, ops and optional; the rest is filled by the
+ * run. */
 struct ol_bench_engine {
     char *name; /* owned */
     const struct ol_engine_ops *ops;
-    struct ol_bench_step *steps; /* owned */
+    bool optional;                        /* its failure is kept here and does not end the others */
+    struct ol_error failure;              /* owned; then it takes no part in further rounds */
+    char version[OL_ENGINE_VERSION_SIZE]; /* a real engine's; "": overlab's */
+    struct ol_bench_step *steps;          /* owned */
     size_t n_steps;
     int64_t start_inodes; /* the empty store */
     int64_t peak_inodes;  /* highest count between two steps, the empty store taken off */
@@ -78,6 +70,7 @@ struct ol_bench_job {
     const char *dir; /* absolute; scratch, on the file system that is measured */
     enum ol_view view;
     bool keep_owner;
+    unsigned timeout_s;            /* of each answer of a real engine */
     bool (*cancelled)(void *data); /* asked between steps; NULL: never */
     void (*progress)(const struct ol_bench_progress *progress, void *data); /* or NULL */
     void *data;
@@ -96,8 +89,9 @@ int ol_bench_steps_make(const struct ol_bench_job *job, struct ol_bench_engine *
 /**
  * Run all rounds on all engines (whose steps are made).
  * @param order  from ol_bench_order()
- * @return 0; -ECANCELED when job->cancelled said so; else the first failure, with engine and step
- * in the text. Nothing stays mounted and job->dir is empty again, whatever happened.
+ * @return 0; -ECANCELED when job->cancelled said so; else the first failure of an engine that is
+ * not optional, with engine and step in the text. Nothing stays mounted and job->dir is empty
+ * again, whatever happened.
  */
 int ol_bench_run(const struct ol_bench_job *job, struct ol_bench_engine *engines, size_t n_engines,
                  const unsigned *order, struct ol_error *err);

@@ -38,6 +38,7 @@ void ol_bench_engine_fini(struct ol_bench_engine *engine)
     }
     free(engine->steps);
     free(engine->name);
+    ol_error_fini(&engine->failure);
     engine->steps = NULL;
     engine->n_steps = 0;
     engine->name = NULL;

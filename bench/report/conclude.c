@@ -19,6 +19,11 @@ void ol_report_fini(struct ol_report *report)
     }
     for (size_t i = 0; i < report->n_notes; i++)
         free(report->notes[i].text);
+    for (size_t i = 0; i < report->n_left_out; i++) {
+        free(report->left_out[i].name);
+        free(report->left_out[i].reason);
+    }
+    free(report->left_out);
     free(report->engines);
     free(report->order);
     free(report->notes);
@@ -53,6 +58,23 @@ int ol_report_note(struct ol_report *report, bool warning, struct ol_error *err,
         return ol_error_nomem(err);
     grown[report->n_notes++] = (struct ol_report_note){.text = text, .warning = warning};
     return 0;
+}
+
+int ol_report_leave_out(struct ol_report *report, const char *name, bool impossible,
+                        const char *reason, struct ol_error *err)
+{
+    struct ol_report_left_out *grown = reallocarray(report->left_out, report->n_left_out + 1,
+                                                    sizeof *report->left_out);
+    struct ol_report_left_out *added;
+
+    if (grown == NULL)
+        return ol_error_nomem(err);
+    report->left_out = grown;
+    added = &grown[report->n_left_out++];
+    *added = (struct ol_report_left_out){strdup(name), strdup(reason), impossible};
+    if (added->name == NULL || added->reason == NULL)
+        return ol_error_nomem(err);
+    return ol_report_note(report, true, err, "%s is left out: %s", name, reason);
 }
 
 int ol_report_host_get(struct ol_report_host *ret, struct ol_error *err)
@@ -420,6 +442,48 @@ static int remark_engine(struct ol_report *report, size_t index, struct ol_error
     return r;
 }
 
+/* The engine of ours that a real one is held against; NULL when it takes no part. */
+static const struct ol_bench_engine *counterpart(const struct ol_report *report,
+                                                 const struct ol_bench_engine *real)
+{
+    const char *slash = strchr(real->name, '/');
+
+    for (size_t i = 0; i < report->n_engines && real->optional && slash != NULL; i++) {
+        if (strcmp(report->engines[i].name, slash + 1) == 0)
+            return &report->engines[i];
+    }
+    return NULL;
+}
+
+/* "docker/overlay2 20.10.24 adds the same inodes as overlay2 in all 25 steps". */
+static int remark_parity(struct ol_report *report, size_t index, struct ol_error *err)
+{
+    const struct ol_bench_engine *real = &report->engines[index];
+    const struct ol_bench_engine *ours = counterpart(report, real);
+    size_t first = SIZE_MAX;
+    size_t different = 0;
+
+    if (ours == NULL)
+        return 0;
+    for (size_t i = 0; i < real->n_steps; i++) {
+        if (real->steps[i].added.inodes == ours->steps[i].added.inodes)
+            continue;
+        if (different++ == 0)
+            first = i;
+    }
+    if (different == 0)
+        return ol_report_note(report, false, err,
+                              "%s (%s) adds the same number of inodes as %s in all %zu steps",
+                              real->name, real->version, ours->name, real->n_steps);
+    return ol_report_note(
+        report, true, err,
+        "%s (%s) and %s do not add the same inodes in %zu of %zu steps; first %s %u: %" PRId64
+        " and %" PRId64,
+        real->name, real->version, ours->name, different, real->n_steps,
+        ol_step_op_name(real->steps[first].op), real->steps[first].index,
+        real->steps[first].added.inodes, ours->steps[first].added.inodes);
+}
+
 static int remark_rounds(struct ol_report *report, struct ol_error *err)
 {
     if (report->workload.rounds < 5)
@@ -452,5 +516,7 @@ int ol_report_conclude(struct ol_report *report, struct ol_error *err)
         return ol_error_set(err, r, "cannot draw conclusions: %s", strerrordesc_np(-r));
     for (size_t i = 0; i < n && r == 0; i++)
         r = remark_engine(report, i, err);
+    for (size_t i = 0; i < n && r == 0; i++)
+        r = remark_parity(report, i, err);
     return r < 0 ? r : remark_rounds(report, err);
 }

@@ -38,7 +38,9 @@ static void print_row(FILE *out, const struct ol_bench_engine *engine,
 {
     const struct ol_engine_report *report = &step->reports[round];
     const struct ol_inode_kinds *kinds = &step->added.kinds;
-    bool split = step->op == OL_STEP_COMMIT || step->op == OL_STEP_LAYER_APPLY;
+    bool tells = ol_engine_tells_parts(engine);
+    bool commit = tells && step->op == OL_STEP_COMMIT;
+    bool split = commit || (tells && step->op == OL_STEP_LAYER_APPLY);
 
     print_field(out, engine->name);
     fprintf(out, ",%s,%u,%u,%" PRId64 ",", ol_step_op_name(step->op), step->index, round,
@@ -52,17 +54,19 @@ static void print_row(FILE *out, const struct ol_bench_engine *engine,
             kinds->whiteout, kinds->bookkeeping);
     fprintf(out, ",%.9f", (double)step->wall_ns[round] / 1e9);
     print_part(out, split, report->times.create_ns);
-    print_part(out, step->op == OL_STEP_COMMIT, report->times.diff_ns);
+    print_part(out, commit, report->times.diff_ns);
     print_part(out, split, report->times.apply_ns);
     print_part(out, split, report->times.metadata_ns);
-    print_part(out, step->op == OL_STEP_COMMIT, report->avoided_sleep_ns);
-    fputc('\n', out);
+    print_part(out, commit, report->avoided_sleep_ns);
+    fprintf(out, ",%" PRId64 ",%" PRId64 "\n", step->added.metadata_inodes,
+            step->added.metadata_bytes);
 }
 
 int ol_report_print_csv(const struct ol_report *report, FILE *out)
 {
     fputs("engine,op,index,round,inodes,predicted_inodes,bytes,directory,regular,symlink,device,"
-          "fifo,whiteout,bookkeeping,seconds,create,diff,apply,metadata,avoided_sleep\n",
+          "fifo,whiteout,bookkeeping,seconds,create,diff,apply,metadata,avoided_sleep,"
+          "metadata_inodes,metadata_bytes\n",
           out);
     for (size_t i = 0; i < report->n_engines; i++) {
         const struct ol_bench_engine *engine = &report->engines[i];

@@ -175,6 +175,8 @@ int ol_grid_parts(const struct ol_report *report, struct ol_grid *ret)
     for (size_t i = 0; i < report->n_engines && r == 0; i++) {
         const struct ol_report_engine *found = &report->found[i];
 
+        if (!ol_engine_tells_parts(&report->engines[i]))
+            continue;
         r = ol_grid_row(ret);
         if (r == 0)
             r = set_text(ret, 0, "", report->engines[i].name);

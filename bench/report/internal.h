@@ -41,6 +41,9 @@ int ol_grid_commit(const struct ol_report *report, struct ol_grid *ret);
 int ol_grid_steps(const struct ol_report *report, bool markdown, struct ol_grid *ret);
 int ol_grid_parts(const struct ol_report *report, struct ol_grid *ret);
 
+/** True for engines of ours: a real one is seen from outside, and its parts are not known. */
+bool ol_engine_tells_parts(const struct ol_bench_engine *engine);
+
 /* Sentences. */
 int ol_text_title(const struct ol_report *report, struct ol_buf *buf);
 int ol_text_workload(const struct ol_report *report, struct ol_buf *buf);

@@ -194,7 +194,8 @@ static json_t *sleep_json(const struct ol_bench_step *step, unsigned rounds, int
     return json;
 }
 
-static json_t *step_json(const struct ol_report *report, const struct ol_bench_step *step, int *r)
+static json_t *step_json(const struct ol_report *report, const struct ol_bench_step *step,
+                         bool tells_parts, int *r)
 {
     unsigned rounds = report->workload.rounds;
     json_t *json = json_object();
@@ -207,6 +208,8 @@ static json_t *step_json(const struct ol_report *report, const struct ol_bench_s
         step->has_prediction ? json_integer(ol_inode_kinds_total(&step->predicted)) : json_null(),
         r);
     put(json, "bytes", json_integer(step->added.bytes), r);
+    put(json, "metadata_inodes", json_integer(step->added.metadata_inodes), r);
+    put(json, "metadata_bytes", json_integer(step->added.metadata_bytes), r);
     put(json, "kinds", kinds_json(&step->added.kinds, r), r);
     if (step->has_prediction)
         put(json, "predicted_kinds", kinds_json(&step->predicted, r), r);
@@ -217,9 +220,9 @@ static json_t *step_json(const struct ol_report *report, const struct ol_bench_s
     put(json, "seconds", seconds, r);
     for (unsigned i = 0; i < rounds; i++)
         push(seconds, json_real((double)step->wall_ns[i] / 1e9), r);
-    if (step->op == OL_STEP_LAYER_APPLY || step->op == OL_STEP_COMMIT)
+    if (tells_parts && (step->op == OL_STEP_LAYER_APPLY || step->op == OL_STEP_COMMIT))
         put(json, "parts", parts_json(step, rounds, r), r);
-    if (step->op == OL_STEP_COMMIT)
+    if (tells_parts && step->op == OL_STEP_COMMIT)
         put(json, "avoided_sleep_seconds", sleep_json(step, rounds, r), r);
     if (report->workload.warmup)
         put(json, "warmup_seconds", json_real((double)step->warmup_ns / 1e9), r);
@@ -288,11 +291,27 @@ static json_t *engine_json(const struct ol_report *report, size_t index, int *r)
 
     put(json, "name", text_json(engine->name), r);
     put(json, "kind", text_json(engine->ops->kind), r);
-    put(json, "version", text_json(OL_VERSION), r);
+    put(json, "version", text_json(engine->version[0] != '\0' ? engine->version : OL_VERSION), r);
     put(json, "steps", steps, r);
     for (size_t i = 0; i < engine->n_steps; i++)
-        push(steps, step_json(report, &engine->steps[i], r), r);
+        push(steps, step_json(report, &engine->steps[i], ol_engine_tells_parts(engine), r), r);
     put(json, "totals", totals_json(report, index, r), r);
+    return json;
+}
+
+static json_t *left_out_json(const struct ol_report *report, int *r)
+{
+    json_t *json = json_array();
+
+    for (size_t i = 0; i < report->n_left_out; i++) {
+        const struct ol_report_left_out *engine = &report->left_out[i];
+        json_t *item = json_object();
+
+        push(json, item, r);
+        put(item, "name", text_json(engine->name), r);
+        put(item, "possible", json_boolean(!engine->impossible), r);
+        put(item, "reason", text_json(engine->reason), r);
+    }
     return json;
 }
 
@@ -355,6 +374,7 @@ static json_t *report_json(const struct ol_report *report, int *r)
     put(json, "engines", engines, r);
     for (size_t i = 0; i < report->n_engines; i++)
         push(engines, engine_json(report, i, r), r);
+    put(json, "left_out", left_out_json(report, r), r);
     put(json, "harness", report->n_hidden > 0 ? harness_json(report, r) : json_null(), r);
     put(json, "verdict", verdicts, r);
     for (size_t i = 0; i < report->n_verdicts; i++)

@@ -100,6 +100,11 @@ struct ol_report {
     struct ol_report_workload workload;
     struct ol_bench_engine *engines; /* owned, with their contents */
     size_t n_engines;
+    struct ol_report_left_out {
+        char *name, *reason; /* owned */
+        bool impossible;     /* not on this host; else it failed */
+    } * left_out;            /* owned; real engines asked for that have no column */
+    size_t n_left_out;
     size_t n_hidden; /* engines after those: at most one, null, the cost of measuring itself */
     unsigned *order; /* owned; (rounds + warm-up) x (n_engines + n_hidden) */
 
@@ -120,6 +125,10 @@ void ol_report_fini(struct ol_report *report);
 /** Add a remark; its text is formatted. */
 int ol_report_note(struct ol_report *report, bool warning, struct ol_error *err, const char *fmt,
                    ...) __attribute__((format(printf, 4, 5)));
+
+/** Say that an engine that was asked for has no column, and why. */
+int ol_report_leave_out(struct ol_report *report, const char *name, bool impossible,
+                        const char *reason, struct ol_error *err);
 
 /** Fill in the host: kernel, CPUs, memory. */
 int ol_report_host_get(struct ol_report_host *ret, struct ol_error *err);

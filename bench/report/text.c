@@ -4,6 +4,11 @@
 
 #include <inttypes.h>
 
+bool ol_engine_tells_parts(const struct ol_bench_engine *engine)
+{
+    return !engine->optional;
+}
+
 size_t ol_report_baseline(const struct ol_report *report)
 {
     size_t best = 0;
