@@ -20,6 +20,8 @@
 
 enum {
     KEY_DRIVERS = 0x300000,
+    KEY_WITH,
+    KEY_WITH_TIMEOUT,
     KEY_COMMITS,
     KEY_CHANGES,
     KEY_CHANGE_BYTES,
@@ -38,6 +40,12 @@ static const struct argp_option options[] = {
      "engines, separated by commas: overlay, overlay2, vfs, with options as in "
      "overlay:diff=upper,clone=all (default: overlay,overlay2)",
      0},
+    {"with", KEY_WITH, "LIST", 0,
+     "real engines beside them, started on throwaway directories: docker (both its drivers, or "
+     "docker/overlay, docker/overlay2); needs root",
+     0},
+    {"with-timeout", KEY_WITH_TIMEOUT, "SECONDS", 0,
+     "what a real engine gets for each answer before its column is given up (300)", 0},
     {"commits", KEY_COMMITS, "N", 0, "containers to change and commit in a row (3)", 0},
     {"changes", KEY_CHANGES, "MIX", 0,
      "changes of one commit (add=10,modify=5,delete=3,rename=1,chmod=1,mkdir=1)", 0},
@@ -66,6 +74,7 @@ static const char help[] =
 
 struct compare_args {
     struct ol_compare_options options;
+    struct ol_external_list with;
     struct ol_backing_spec backing;
     const char *backing_text;
     enum ol_view view; /* as wanted */
@@ -122,6 +131,11 @@ static bool take_number(struct ol_cli *cli, int key, const char *arg, struct com
             return false;
         work->commits = (unsigned)value;
         return true;
+    case KEY_WITH_TIMEOUT:
+        if (!ol_cli_number(cli, "--with-timeout", arg, false, 1, 86400, &value))
+            return false;
+        args->options.timeout_s = (unsigned)value;
+        return true;
     case KEY_ROUNDS:
         if (!ol_cli_number(cli, "--rounds", arg, false, 1, 1000, &value))
             return false;
@@ -145,6 +159,9 @@ static bool take(struct ol_cli *cli, int key, char *arg, void *data)
         return true;
     case KEY_DRIVERS:
         return set_engines(cli, args, arg);
+    case KEY_WITH:
+        args->options.with = &args->with;
+        return judged(cli, "--with", ol_external_parse(arg, &args->with, &err), &err);
     case KEY_CHANGES:
         return judged(cli, "--changes",
                       ol_change_mix_parse(arg, &args->options.workload.changes, &err), &err);
@@ -254,9 +271,26 @@ static bool is_cancelled(void *data)
     return ol_cli_cancelled();
 }
 
+/* A real engine that was asked for and has no column: the result is there, but not all of it. */
+static int tell_left_out(struct ol_cli *cli, const struct ol_report *report)
+{
+    int status = OL_EXIT_OK;
+
+    for (size_t i = 0; i < report->n_left_out; i++) {
+        const struct ol_report_left_out *engine = &report->left_out[i];
+
+        ol_cli_warn(cli, "%s is left out: %s", engine->name, engine->reason);
+        if (!engine->impossible)
+            status = OL_EXIT_FAILED;
+        else if (status == OL_EXIT_OK)
+            status = OL_EXIT_IMPOSSIBLE;
+    }
+    return status;
+}
+
 /* In its view, in its place. */
 static int run_inside(struct ol_cli *cli, struct compare_args *args, const char *dir,
-                      struct ol_error *err)
+                      int *ret_status, struct ol_error *err)
 {
     struct ol_progress progress;
     struct ol_report report = {0};
@@ -273,6 +307,7 @@ static int run_inside(struct ol_cli *cli, struct compare_args *args, const char 
     ol_progress_clear(&progress);
     if (r == 0)
         r = print_report(cli, args, &report, err);
+    *ret_status = tell_left_out(cli, &report);
     ol_report_fini(&report);
     return r;
 }
@@ -285,7 +320,8 @@ static int make_root(struct ol_cli *cli, struct ol_error *err)
 }
 
 /* A directory: its view first, because what is made in a user namespace is unmade there. */
-static int run_in_directory(struct ol_cli *cli, struct compare_args *args, struct ol_error *err)
+static int run_in_directory(struct ol_cli *cli, struct compare_args *args, int *ret_status,
+                            struct ol_error *err)
 {
     struct ol_backing *backing = NULL;
     int closed;
@@ -301,7 +337,7 @@ static int run_in_directory(struct ol_cli *cli, struct compare_args *args, struc
         r = ol_backing_open(&args->backing, args->backing.dir, &backing, err);
     if (r < 0)
         return r;
-    r = run_inside(cli, args, ol_backing_path(backing), err);
+    r = run_inside(cli, args, ol_backing_path(backing), ret_status, err);
     closed = ol_backing_close(backing, r < 0 ? NULL : err);
     return r < 0 ? r : closed;
 }
@@ -324,8 +360,9 @@ static int run_in_child(struct ol_cli *cli, struct compare_args *args, const cha
         int r = ol_view_enter_userns(err);
 
         if (r == 0)
-            r = run_inside(cli, args, dir, err);
-        status = r < 0 ? ol_cli_fail(cli, r, err) : OL_EXIT_OK;
+            r = run_inside(cli, args, dir, &status, err);
+        if (r < 0)
+            status = ol_cli_fail(cli, r, err);
         if (fflush(stdout) != 0 || ferror(stdout) != 0)
             status = OL_EXIT_FAILED;
         _exit(status);
@@ -354,7 +391,7 @@ static int run_on_file_system(struct ol_cli *cli, struct compare_args *args, int
     if (r == 0 && args->options.view == OL_VIEW_USERNS)
         r = run_in_child(cli, args, ol_backing_path(backing), ret_status, err);
     else if (r == 0)
-        r = run_inside(cli, args, ol_backing_path(backing), err);
+        r = run_inside(cli, args, ol_backing_path(backing), ret_status, err);
     closed = ol_backing_close(backing, r < 0 ? NULL : err);
     return r < 0 ? r : closed;
 }
@@ -374,7 +411,7 @@ int cmd_compare(struct ol_cli *cli, int argc, char **argv)
     }
     if (r == 0)
         r = args.backing.kind == OL_BACKING_DIRECTORY
-                ? run_in_directory(cli, &args, &err)
+                ? run_in_directory(cli, &args, &status, &err)
                 : run_on_file_system(cli, &args, &status, &err);
     return r < 0 ? ol_cli_fail(cli, r, &err) : status;
 }

@@ -223,28 +223,86 @@ static bool is_asked_for(const struct ol_compare_options *options, const char *n
     return false;
 }
 
+static int add_engine(struct comparison *c, const struct ol_bench_job *job, const char *name,
+                      const struct ol_engine_ops *ops, bool optional, struct ol_error *err)
+{
+    struct ol_report *report = c->report;
+    struct ol_bench_engine *engine = &report->engines[report->n_engines];
+    int r;
+
+    *engine = (struct ol_bench_engine){.name = strdup(name), .ops = ops, .optional = optional};
+    report->n_engines++; /* from here on the report frees it */
+    r = engine->name == NULL ? ol_error_nomem(err) : ol_bench_steps_make(job, engine, err);
+    if (r == 0)
+        ol_forecast_fill(c->forecast, c->options->view != OL_VIEW_DIRECT, engine);
+    return r;
+}
+
+/* A real engine that cannot run here is left out before anything is started. */
+static int add_external(struct comparison *c, const struct ol_bench_job *job,
+                        const struct ol_external *external, struct ol_error *err)
+{
+    const struct ol_engine_config config = {.name = external->name, .view = job->view};
+    ol_auto_error struct ol_error why = OL_ERROR_INIT;
+    int r = external->ops->probe(&config, &why);
+
+    if (r == 0)
+        return add_engine(c, job, external->name, external->ops, true, err);
+    return ol_report_leave_out(c->report, external->name, true, ol_error_text(&why), err);
+}
+
 /* The engines asked for and, last and not shown among them, null: the cost of measuring. */
 static int make_engines(struct comparison *c, const struct ol_bench_job *job, struct ol_error *err)
 {
     const struct ol_compare_options *options = c->options;
     struct ol_report *report = c->report;
-    bool mounts = options->view != OL_VIEW_DIRECT;
-    size_t extra = is_asked_for(options, "null") ? 0 : 1;
+    size_t n_with = options->with != NULL ? options->with->count : 0;
     int r = 0;
 
-    report->engines = calloc(options->n_engines + extra, sizeof *report->engines);
+    report->engines = calloc(options->n_engines + n_with + 1, sizeof *report->engines);
     if (report->engines == NULL)
         return ol_error_nomem(err);
-    report->n_engines = options->n_engines;
-    report->n_hidden = extra;
-    for (size_t i = 0; i < options->n_engines + extra && r == 0; i++) {
-        struct ol_bench_engine *engine = &report->engines[i];
+    for (size_t i = 0; i < options->n_engines && r == 0; i++)
+        r = add_engine(c, job, options->engines[i], &ol_driver_engine_ops, false, err);
+    for (size_t i = 0; i < n_with && r == 0; i++)
+        r = add_external(c, job, options->with->items[i], err);
+    if (r < 0 || is_asked_for(options, "null"))
+        return r;
+    r = add_engine(c, job, "null", &ol_driver_engine_ops, false, err);
+    report->n_engines--;
+    report->n_hidden = 1;
+    return r;
+}
 
-        engine->ops = &ol_driver_engine_ops;
-        engine->name = strdup(i < options->n_engines ? options->engines[i] : "null");
-        r = engine->name == NULL ? ol_error_nomem(err) : ol_bench_steps_make(job, engine, err);
-        if (r == 0)
-            ol_forecast_fill(c->forecast, mounts, engine);
+/* Take the engine out of the order in which all ran; those behind it move up. */
+static void renumber(struct ol_report *report, size_t index)
+{
+    size_t rows = (size_t)report->workload.rounds + (report->workload.warmup ? 1 : 0);
+    size_t n = report->n_engines + report->n_hidden;
+    size_t kept = 0;
+
+    for (size_t i = 0; i < rows * n; i++) {
+        if (report->order[i] != index)
+            report->order[kept++] = report->order[i] - (report->order[i] > index ? 1 : 0);
+    }
+}
+
+/* What failed on the way has no complete numbers: it is named, with the reason, and left out. */
+static int drop_failed(struct ol_report *report, struct ol_error *err)
+{
+    int r = 0;
+
+    for (size_t i = report->n_engines; i-- > 0 && r == 0;) {
+        struct ol_bench_engine *engine = &report->engines[i];
+        size_t behind = report->n_engines + report->n_hidden - i - 1;
+
+        if (engine->failure.code == 0)
+            continue;
+        r = ol_report_leave_out(report, engine->name, false, ol_error_text(&engine->failure), err);
+        renumber(report, i);
+        ol_bench_engine_fini(engine);
+        memmove(engine, engine + 1, behind * sizeof *engine);
+        report->n_engines--;
     }
     return r;
 }
@@ -263,6 +321,7 @@ static int run(struct comparison *c, struct ol_error *err)
         .dir = options->dir,
         .view = options->view,
         .keep_owner = ol_view_can_keep_owner(options->dir),
+        .timeout_s = options->timeout_s > 0 ? options->timeout_s : OL_ENGINE_TIMEOUT_S,
         .cancelled = options->cancelled,
         .progress = options->progress,
         .data = options->data,
@@ -276,7 +335,8 @@ static int run(struct comparison *c, struct ol_error *err)
     c->report->order = ol_bench_order(&job, n_run);
     if (c->report->order == NULL)
         return ol_error_nomem(err);
-    return ol_bench_run(&job, c->report->engines, n_run, c->report->order, err);
+    r = ol_bench_run(&job, c->report->engines, n_run, c->report->order, err);
+    return r < 0 ? r : drop_failed(c->report, err);
 }
 
 static int compare(struct comparison *c, struct ol_error *err)

@@ -6,12 +6,15 @@
 #ifndef OL_BENCH_HARNESS_COMPARE_H
 #define OL_BENCH_HARNESS_COMPARE_H
 
+#include "bench/engines/engines.h"
 #include "bench/report/report.h"
 
 struct ol_compare_options {
     const char *image;    /* path; NULL: the built-in image of this seed */
     char *const *engines; /* full names */
     size_t n_engines;
+    const struct ol_external_list *with; /* real engines beside them; NULL: none */
+    unsigned timeout_s;                  /* of each of their answers; 0: OL_ENGINE_TIMEOUT_S */
     struct ol_report_workload workload;
     enum ol_view view;     /* chosen and entered */
     const char *dir;       /* absolute; the place: a directory of this run's own */
@@ -23,6 +26,9 @@ struct ol_compare_options {
 };
 
 /**
+ * A real engine that is not installed, cannot start or fails on the way is left out of the report,
+ * which says so; that is no failure of the run.
+ *
  * @param ret  filled and concluded; ol_report_fini() it, also after a failure
  * @return 0; -ECANCELED; -E2BIG image and commits pass the layers an image may have; else the first
  *         failure. The place is as empty as it was.

@@ -1,0 +1,353 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * "overlab compare --with": real engines beside our own. What a real engine does wrong is played by
+ * fake_dockerd.c, which is found before the real one in a mount namespace of this program's own.
+ * With --real the installed engines are run, and their counts are held against ours.
+ */
+#include "cli/program.h"
+
+#include "common/process.h"
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <jansson.h>
+#include <sched.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+
+static const char programs[] = "/usr/local/sbin"; /* searched first */
+
+struct fixture {
+    struct test_dir dir;
+    char *image, *backing, *root; /* arguments */
+};
+
+static int setup(void **state)
+{
+    struct fixture *f = calloc(1, sizeof *f);
+
+    assert_non_null(f);
+    test_dir_make(&f->dir);
+    assert_int_equal(fchmod(f->dir.fd, 0755), 0);
+    test_mkdir(f->dir.fd, "image", 0755);
+    test_mkdir(f->dir.fd, "image/etc", 0755);
+    for (unsigned i = 0; i < 40; i++) {
+        char name[64];
+
+        (void)snprintf(name, sizeof name, "image/etc/file%u", i);
+        test_write(f->dir.fd, name, "content");
+    }
+    test_mkdir(f->dir.fd, "place", 0777);
+    assert_int_equal(fchmodat(f->dir.fd, "place", 0777, 0), 0); /* whatever the umask is */
+    assert_true(asprintf(&f->image, "%s/image", f->dir.path) > 0);
+    assert_true(asprintf(&f->backing, "--backing=%s/place", f->dir.path) > 0);
+    assert_true(asprintf(&f->root, "--root=%s/root", f->dir.path) > 0);
+    *state = f;
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    struct fixture *f = *state;
+
+    test_dir_remove(&f->dir);
+    free(f->image);
+    free(f->backing);
+    free(f->root);
+    free(f);
+    return 0;
+}
+
+/* ---- the fake ---- */
+
+static void copy_file(const char *from, const char *to)
+{
+    ol_auto_fd int in = open(from, O_RDONLY | O_CLOEXEC);
+    ol_auto_fd int out = open(to, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0755);
+    char block[65536];
+    ssize_t n;
+
+    assert_true(in >= 0 && out >= 0);
+    while ((n = read(in, block, sizeof block)) > 0)
+        assert_int_equal(write(out, block, (size_t)n), n);
+    assert_int_equal(n, 0);
+}
+
+static void set_mode(const char *mode)
+{
+    ol_auto_fd int fd = open(programs, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+    assert_true(fd >= 0);
+    test_write(fd, "dockerd.mode", mode);
+}
+
+/* A tmpfs over /usr/local/sbin, for this program and what it starts. */
+static int install_fake(void **state)
+{
+    (void)state;
+    if (!can_mount_overlay() || unshare(CLONE_NEWNS) < 0)
+        return 0; /* the tests say what they need */
+    if (mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0 ||
+        mount("tmpfs", programs, "tmpfs", 0, "mode=0755") < 0)
+        return -1;
+    copy_file(OL_FAKE_DOCKERD, "/usr/local/sbin/dockerd");
+    return 0;
+}
+
+/* Processes anywhere whose program is the fake. */
+static unsigned fakes_running(void)
+{
+    ol_auto_dir DIR *proc = opendir("/proc");
+    const struct dirent *entry;
+    unsigned found = 0;
+
+    assert_non_null(proc);
+    while ((entry = readdir(proc)) != NULL) {
+        char path[sizeof entry->d_name + 16];
+        char target[256] = "";
+
+        (void)snprintf(path, sizeof path, "/proc/%s/exe", entry->d_name);
+        if (readlink(path, target, sizeof target - 1) > 0 &&
+            strcmp(target, "/usr/local/sbin/dockerd") == 0)
+            found++;
+    }
+    return found;
+}
+
+/* ---- running and looking ---- */
+
+#define with(f, ret, ...) with_run((f), (ret), 0, (const char *const[]){__VA_ARGS__, NULL})
+static void with_run(struct fixture *f, struct program_result *ret, unsigned uid,
+                     const char *const *words)
+{
+    const char *args[16] = {"compare",     f->image,     f->root,  f->backing,
+                            "--commits=1", "--rounds=1", "--quiet"};
+    const struct program_run run = {.args = args, .uid = uid};
+    size_t n = 7;
+
+    for (; *words != NULL; words++)
+        args[n++] = *words;
+    assert_true(n < OL_ARRAY_LEN(args));
+    program_run(&run, ret);
+}
+
+static json_t *parse(const struct program_result *result)
+{
+    json_t *json = json_loads(result->out, 0, NULL);
+
+    if (json == NULL)
+        fail_msg("no JSON; status %d: %s", result->status, result->err);
+    return json;
+}
+
+static void assert_nothing_left(const struct fixture *f)
+{
+    ol_auto_fd int fd = openat(f->dir.fd, "place", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    ol_auto_dir DIR *dir = fdopendir(fcntl(fd, F_DUPFD_CLOEXEC, 0));
+    const struct dirent *entry;
+
+    assert_non_null(dir);
+    while ((entry = readdir(dir)) != NULL) {
+        if (strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0)
+            fail_msg("'%s' was left behind", entry->d_name);
+    }
+    assert_int_equal(fakes_running(), 0);
+}
+
+/* Our two columns are there and complete; both of docker's are left out, for this reason. */
+static void assert_left_out(const struct program_result *result, const char *reason)
+{
+    json_t *json = parse(result);
+    const json_t *engines = json_object_get(json, "engines");
+    const json_t *left_out = json_object_get(json, "left_out");
+
+    assert_int_equal(json_array_size(engines), 2);
+    assert_int_equal(json_array_size(left_out), 2);
+    for (size_t i = 0; i < 2; i++) {
+        const char *text = json_string_value(
+            json_object_get(json_array_get(left_out, i), "reason"));
+
+        assert_int_equal(json_array_size(json_object_get(json_array_get(engines, i), "steps")), 9);
+        assert_non_null(text);
+        if (strstr(text, reason) == NULL)
+            fail_msg("'%s' does not say '%s'", text, reason);
+    }
+    assert_non_null(strstr(result->err, "docker/overlay is left out: "));
+    assert_non_null(strstr(result->err, "docker/overlay2 is left out: "));
+    json_decref(json);
+}
+
+static void assert_misbehaviour(struct fixture *f, const char *mode, const char *reason)
+{
+    auto_result struct program_result result = {0};
+
+    OL_REQUIRE(can_mount_overlay, "a daemon of our own needs root");
+    set_mode(mode);
+    with(f, &result, "--with=docker", "--with-timeout=1", "--json");
+    assert_int_equal(result.status, 1);
+    assert_left_out(&result, reason);
+    assert_nothing_left(f);
+}
+
+static void with_docker__that_dies_is_left_out(void **state)
+{
+    assert_misbehaviour(*state, "die",
+                        "'dockerd' ended with status 3: fake dockerd: no graph driver fits");
+}
+
+static void with_docker__that_never_listens_is_left_out(void **state)
+{
+    assert_misbehaviour(*state, "silent", "'dockerd' was not ready within 1 s");
+}
+
+static void with_docker__that_never_answers_is_left_out(void **state)
+{
+    assert_misbehaviour(*state, "mute", "dockerd did not answer GET /_ping within 1 s");
+}
+
+static void with_docker__that_answers_errors_is_left_out(void **state)
+{
+    assert_misbehaviour(*state, "refuse",
+                        "dockerd answered 500 to GET /version: the fake is out of order");
+}
+
+static void with_docker__that_dies_in_a_request_is_left_out(void **state)
+{
+    assert_misbehaviour(*state, "vanish",
+                        "'dockerd' ended with status 7: fake dockerd: a bug bit me");
+}
+
+static void with_docker__that_answers_garbage_is_left_out(void **state)
+{
+    assert_misbehaviour(*state, "garbage", "dockerd's answer to GET /version is no JSON");
+}
+
+static void with_docker__its_mounts_and_processes_go_with_it(void **state)
+{
+    assert_misbehaviour(*state, "litter", "'dockerd' was not ready within 1 s");
+}
+
+static void with__an_engine_that_is_not_installed_is_named(void **state)
+{
+    struct fixture *f = *state;
+    auto_result struct program_result result = {0};
+    bool covered[2];
+    static const char *const paths[] = {"/usr/local/sbin/dockerd", "/usr/sbin/dockerd"};
+
+    OL_REQUIRE(can_mount_overlay, "hiding a program needs root");
+    test_write(f->dir.fd, "not-a-program", "");
+    for (size_t i = 0; i < 2; i++) {
+        ol_auto_free char *cover = NULL;
+
+        assert_true(asprintf(&cover, "%s/not-a-program", f->dir.path) > 0);
+        covered[i] = mount(cover, paths[i], NULL, MS_BIND, NULL) == 0;
+    }
+    with(f, &result, "--with=docker", "--json");
+    for (size_t i = 0; i < 2; i++)
+        assert_true(!covered[i] || umount2(paths[i], 0) == 0);
+    assert_int_equal(result.status, 3);
+    assert_left_out(&result, "'dockerd' is not installed");
+    assert_nothing_left(f);
+}
+
+static void with__an_ordinary_user_gets_the_other_columns(void **state)
+{
+    struct fixture *f = *state;
+    auto_result struct program_result result = {0};
+
+    OL_REQUIRE(can_mount_overlay, "becoming another user needs root");
+    set_mode("silent");
+    with_run(f, &result, 65534, (const char *const[]){"--with=docker", "--json", NULL});
+    if (result.status == 127 || result.status == 126)
+        ol_require_failed("readable_build", __func__, "another user cannot run the program here");
+    assert_int_equal(result.status, 3);
+    if (result.out_len == 0)
+        ol_require_failed("any_view", __func__, "no view is possible for an ordinary user here");
+    assert_left_out(&result, "dockerd needs root");
+}
+
+static void with__unknown_engines_are_wrong_usage(void **state)
+{
+    auto_result struct program_result result = {0};
+
+    with(*state, &result, "--with=docker,podman");
+    assert_int_equal(result.status, 2);
+    assert_non_null(strstr(result.err, "no real engine 'podman' (there are docker, "));
+    program_result_fini(&result);
+    with(*state, &result, "--with=docker/overlay,docker");
+    assert_int_equal(result.status, 2);
+    assert_non_null(strstr(result.err, "'docker/overlay' is named twice"));
+}
+
+/* ---- the real ones ---- */
+
+static void assert_same_inodes(const json_t *ours, const json_t *real)
+{
+    const json_t *our_steps = json_object_get(ours, "steps");
+    const json_t *real_steps = json_object_get(real, "steps");
+
+    assert_int_equal(json_array_size(our_steps), json_array_size(real_steps));
+    for (size_t i = 0; i < json_array_size(our_steps); i++) {
+        const json_t *a = json_array_get(our_steps, i);
+        const json_t *b = json_array_get(real_steps, i);
+
+        if (json_integer_value(json_object_get(a, "inodes")) !=
+            json_integer_value(json_object_get(b, "inodes")))
+            fail_msg("%s, %s: %lld inodes, and ours %lld",
+                     json_string_value(json_object_get(real, "name")),
+                     json_string_value(json_object_get(b, "op")),
+                     (long long)json_integer_value(json_object_get(b, "inodes")),
+                     (long long)json_integer_value(json_object_get(a, "inodes")));
+        assert_true(json_equal(json_object_get(a, "kinds"), json_object_get(b, "kinds")));
+    }
+}
+
+static void with_docker__both_drivers_add_the_inodes_ours_add(void **state)
+{
+    struct fixture *f = *state;
+    auto_result struct program_result result = {0};
+    ol_auto_free char *dockerd = ol_process_find("dockerd");
+    json_t *json;
+    const json_t *engines;
+
+    OL_REQUIRE(can_mount_overlay, "dockerd needs root");
+    if (dockerd == NULL)
+        ol_require_failed("docker", __func__, "dockerd is not installed (Debian: docker.io)");
+    with(f, &result, "--with=docker", "--json");
+    if (result.status != 0)
+        fail_msg("ended with %d: %s", result.status, result.err);
+    json = parse(&result);
+    engines = json_object_get(json, "engines");
+    assert_int_equal(json_array_size(engines), 4);
+    for (size_t i = 0; i < 2; i++)
+        assert_same_inodes(json_array_get(engines, i), json_array_get(engines, i + 2));
+    json_decref(json);
+    assert_nothing_left(f);
+}
+
+#define with_test(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
+
+int main(int argc, char **argv)
+{
+    const struct CMUnitTest real[] = {
+        with_test(with_docker__both_drivers_add_the_inodes_ours_add),
+    };
+    const struct CMUnitTest tests[] = {
+        with_test(with_docker__that_dies_is_left_out),
+        with_test(with_docker__that_never_listens_is_left_out),
+        with_test(with_docker__that_never_answers_is_left_out),
+        with_test(with_docker__that_answers_errors_is_left_out),
+        with_test(with_docker__that_dies_in_a_request_is_left_out),
+        with_test(with_docker__that_answers_garbage_is_left_out),
+        with_test(with_docker__its_mounts_and_processes_go_with_it),
+        with_test(with__an_engine_that_is_not_installed_is_named),
+        with_test(with__an_ordinary_user_gets_the_other_columns),
+        with_test(with__unknown_engines_are_wrong_usage),
+    };
+
+    if (argc > 1 && strcmp(argv[1], "--real") == 0)
+        return cmocka_run_group_tests(real, NULL, NULL);
+    return cmocka_run_group_tests(tests, install_fake, NULL);
+}
