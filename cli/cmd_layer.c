@@ -164,7 +164,8 @@ int cmd_layer_diff(struct ol_cli *cli, int argc, char **argv)
 
     if (!layer_parse(cli, argc, argv, false, 1, 2,
                      "Writes the tar of what layer ID adds to PARENT; without PARENT, of all it "
-                     "holds.",
+                     "holds. With '-d DRIVER:names=host' owners carry the host's user and group "
+                     "names, as in layers of distribution builds of dockerd.",
                      &args))
         return cli->status;
     if (isatty(STDOUT_FILENO)) {

@@ -79,6 +79,7 @@ struct ol_driver {
                             over may be theirs and is not cleaned */
     bool compare_stacks; /* the naive functions read stacks and mount nothing (diff=upper, and
                             always in the direct view) */
+    bool host_names;     /* names=host: diffs carry the host's names of users and groups */
     atomic_uint_fast64_t avoided_sleep_ns;
 };
 
@@ -143,6 +144,9 @@ int ol_driver_options_check(const struct ol_driver *drv, const char *const *know
  */
 int ol_driver_option_choice(const struct ol_driver *drv, const char *key, const char *const *values,
                             unsigned fallback, unsigned *ret, struct ol_error *err);
+
+/** Take the option "names" (none, host) of drivers that write diffs into drv->host_names. */
+int ol_driver_take_names(struct ol_driver *drv, struct ol_error *err);
 
 int ol_driver_ops_check(const struct ol_driver_ops *ops, struct ol_error *err);
 

@@ -120,7 +120,8 @@ int ol_naive_diff(struct ol_driver *drv, const char *id, const char *parent, int
                   struct ol_tar_result *ret, struct ol_error *err)
 {
     int64_t start_ns = realtime_ns();
-    struct ol_export_options options = {.threads = drv->config.threads};
+    struct ol_export_options options = {.threads = drv->config.threads,
+                                        .host_names = drv->host_names};
     struct sides sides;
     int r = sides_open(drv, id, parent, &sides, err);
 

@@ -135,3 +135,13 @@ int ol_driver_option_choice(const struct ol_driver *drv, const char *key, const 
     return ol_error_set(err, -EINVAL, "%s: option '%s' is %s, not '%s'", drv->ops->name, key,
                         ol_buf_str(&list), value);
 }
+
+int ol_driver_take_names(struct ol_driver *drv, struct ol_error *err)
+{
+    static const char *const values[] = {"none", "host", NULL};
+    unsigned choice = 0;
+    int r = ol_driver_option_choice(drv, "names", values, 0, &choice, err);
+
+    drv->host_names = choice == 1;
+    return r;
+}

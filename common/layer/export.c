@@ -22,6 +22,12 @@ static unsigned work_for(const struct ol_export_options *options, const struct o
     return ret == NULL ? work : work | OL_TAR_DIGEST;
 }
 
+static int init(struct ol_exporter *ex, int out_fd, const struct ol_export_options *options,
+                const struct ol_tar_result *ret, struct ol_error *err)
+{
+    return ol_exporter_init(ex, out_fd, work_for(options, ret), options->host_names, err);
+}
+
 /* A deletion: everything but the name and the time is zero (moby ExportChanges). */
 static int add_deletion(struct ol_exporter *ex, const char *rel, time_t now, struct ol_error *err)
 {
@@ -59,7 +65,7 @@ int ol_export_changes(const struct ol_stack *new_side, const struct ol_changes *
 {
     struct ol_stack_cursor cursor;
     struct ol_exporter ex;
-    int r = ol_exporter_init(&ex, out_fd, work_for(options, ret), err);
+    int r = init(&ex, out_fd, options, ret, err);
 
     if (r < 0)
         return r;
@@ -96,7 +102,7 @@ int ol_export_tree(int root_fd, int out_fd, const struct ol_export_options *opti
                    struct ol_tar_result *ret, struct ol_error *err)
 {
     struct ol_exporter ex;
-    int r = ol_exporter_init(&ex, out_fd, work_for(options, ret), err);
+    int r = init(&ex, out_fd, options, ret, err);
 
     if (r < 0)
         return r;
@@ -110,7 +116,7 @@ int ol_export_upper(int upper_fd, enum ol_overlay_ns ns, int out_fd,
                     struct ol_error *err)
 {
     struct ol_exporter ex;
-    int r = ol_exporter_init(&ex, out_fd, work_for(options, ret), err);
+    int r = init(&ex, out_fd, options, ret, err);
 
     if (r < 0)
         return r;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Writing layer tars, byte for byte as moby 20.10 does: names sorted, PAX records only where a
- * field needs one, file-type bits in the mode, whole seconds, empty user names, two zero blocks at
- * the end. See docs/formats/layer-tar.md.
+ * field needs one, file-type bits in the mode, whole seconds, two zero blocks at the end. See
+ * docs/formats/layer-tar.md.
  */
 #ifndef OL_COMMON_LAYER_EXPORT_H
 #define OL_COMMON_LAYER_EXPORT_H
@@ -10,11 +10,14 @@
 #include "common/layer/changes.h"
 #include "common/layer/tar_writer.h"
 
+#include <stdbool.h>
+
 struct ol_export_options {
     time_t now; /* seconds: the mtime of whiteouts in ol_export_changes() (moby: the time of the
                    diff); unused by the others */
     unsigned threads; /* 1: everything in the calling thread; else a long stream may start a second
                          one. 0: choose */
+    bool host_names;  /* owners' names from the host's user database; else empty, as upstream */
 };
 
 /**

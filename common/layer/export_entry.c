@@ -34,14 +34,19 @@ struct entry {
     char capability[CAPABILITY_MAX];
 };
 
-int ol_exporter_init(struct ol_exporter *ex, int out_fd, unsigned work, struct ol_error *err)
+int ol_exporter_init(struct ol_exporter *ex, int out_fd, unsigned work, bool host_names,
+                     struct ol_error *err)
 {
     int r;
 
     *ex = (struct ol_exporter){.links = OL_INODE_MAP_INIT};
     r = ol_tar_writer_new(out_fd, &ex->tar, err);
-    if (r == 0)
-        ol_tar_writer_set_work(ex->tar, work);
+    if (r < 0)
+        return r;
+    ol_tar_writer_set_work(ex->tar, work);
+    r = host_names ? ol_owner_names_new(&ex->names, err) : 0;
+    if (r < 0)
+        ol_exporter_fini(ex);
     return r;
 }
 
@@ -49,6 +54,7 @@ void ol_exporter_fini(struct ol_exporter *ex)
 {
     ol_tar_writer_free(ex->tar);
     ol_inode_map_fini(&ex->links);
+    ol_owner_names_free(ex->names);
     ol_buf_fini(&ex->paths);
     ol_buf_fini(&ex->name);
     ol_buf_fini(&ex->link);
@@ -173,6 +179,17 @@ static void set_fields(struct entry *e)
     }
 }
 
+/* Names of the owners, where they are wanted. */
+static int set_names(struct ol_exporter *ex, struct entry *e, struct ol_error *err)
+{
+    int r;
+
+    if (ex->names == NULL)
+        return 0;
+    r = ol_owner_names_user(ex->names, e->st.st_uid, &e->header.uname, err);
+    return r < 0 ? r : ol_owner_names_group(ex->names, e->st.st_gid, &e->header.gname, err);
+}
+
 /*
  * An upper's whiteout: an empty file named ".wh.NAME". The kernel makes whiteouts as hard links of
  * each other; moby leaves the second and later ones the first one's name as link name (its own
@@ -195,8 +212,12 @@ static int put_whiteout(struct ol_exporter *ex, struct entry *e, struct ol_error
  * and no time. */
 static int put_opaque(struct ol_exporter *ex, const struct entry *dir, struct ol_error *err)
 {
-    struct ol_tar_header header = {
-        .type = '0', .mode = dir->st.st_mode & 0777, .uid = dir->st.st_uid, .gid = dir->st.st_gid};
+    struct ol_tar_header header = {.type = '0',
+                                   .mode = dir->st.st_mode & 0777,
+                                   .uid = dir->st.st_uid,
+                                   .gid = dir->st.st_gid,
+                                   .uname = dir->header.uname,
+                                   .gname = dir->header.gname};
 
     if (ol_buf_puts(&ex->name, OL_WH_OPAQUE) < 0) /* after "dir/" */
         return ol_error_nomem(err);
@@ -272,6 +293,9 @@ static int put_entry(struct ol_exporter *ex, struct entry *e, struct ol_error *e
     if (r < 0)
         return r == -ENOENT ? 1 : ol_error_sys(err, -r, "cannot read '%s'", e->path);
     set_fields(e);
+    r = set_names(ex, e, err);
+    if (r < 0)
+        return r;
     if (!whiteout && !directory && !set_hard_link(ex, e))
         return put_object(ex, e, err);
     set_capability(e, -1);

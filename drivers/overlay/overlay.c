@@ -35,13 +35,15 @@ static int overlay_plan(struct ol_driver *drv, const char *id, int layer_fd,
 
 static int parse_options(struct overlay *o, struct ol_error *err)
 {
-    static const char *const known[] = {"diff", "clone", NULL};
+    static const char *const known[] = {"diff", "clone", "names", NULL};
     static const char *const diffs[] = {"naive", "upper", NULL};
     static const char *const clones[] = {"files", "all", NULL};
     unsigned diff = 0;
     unsigned clone = 0;
     int r = ol_driver_options_check(&o->base, known, err);
 
+    if (r == 0)
+        r = ol_driver_take_names(&o->base, err);
     if (r == 0)
         r = ol_driver_option_choice(&o->base, "diff", diffs, 0, &diff, err);
     if (r == 0)

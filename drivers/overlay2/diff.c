@@ -14,7 +14,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <sys/stat.h>
-#include <time.h>
 
 /* True when parent (NULL: none) is the layer directly below. */
 static int is_direct_parent(struct overlay2 *o, int layer_fd, const char *parent, bool *ret,
@@ -58,7 +57,8 @@ static int choose(struct overlay2 *o, const char *id, const char *parent, bool m
 int overlay2_diff(struct ol_driver *drv, const char *id, const char *parent, int *out_fd,
                   struct ol_tar_result *ret, struct ol_error *err)
 {
-    const struct ol_export_options options = {.now = time(NULL), .threads = drv->config.threads};
+    const struct ol_export_options options = {.threads = drv->config.threads,
+                                              .host_names = drv->host_names};
     ol_auto_fd int layer_fd = -1;
     ol_auto_fd int diff_fd = -1;
     bool native = false;

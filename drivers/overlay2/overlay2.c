@@ -35,11 +35,13 @@ static int overlay2_plan(struct ol_driver *drv, const char *id, int layer_fd,
 
 static int parse_options(struct overlay2 *o, struct ol_error *err)
 {
-    static const char *const known[] = {"diff", NULL};
+    static const char *const known[] = {"diff", "names", NULL};
     static const char *const diffs[] = {"native", "naive", NULL};
     unsigned diff = 0;
     int r = ol_driver_options_check(&o->base, known, err);
 
+    if (r == 0)
+        r = ol_driver_take_names(&o->base, err);
     if (r == 0)
         r = ol_driver_option_choice(&o->base, "diff", diffs, 0, &diff, err);
     o->force_naive = diff == 1;

@@ -49,7 +49,7 @@ static int open_dir(struct vfs *v, struct ol_error *err)
 
 static int vfs_open(const struct ol_driver *base, struct ol_driver **ret, struct ol_error *err)
 {
-    static const char *const known[] = {NULL};
+    static const char *const known[] = {"names", NULL};
     struct vfs *v = calloc(1, sizeof(*v));
     int r;
 
@@ -58,6 +58,8 @@ static int vfs_open(const struct ol_driver *base, struct ol_driver **ret, struct
     v->base = *base;
     v->fd = -1;
     r = ol_driver_options_check(&v->base, known, err);
+    if (r == 0)
+        r = ol_driver_take_names(&v->base, err);
     if (r == 0 && asprintf(&v->path, "%s/dir", base->config.home) < 0)
         r = ol_error_nomem(err);
     if (r == 0)

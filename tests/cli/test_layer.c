@@ -7,6 +7,7 @@
 
 #include <fcntl.h>
 #include <jansson.h>
+#include <pwd.h>
 #include <string.h>
 #include <sys/stat.h>
 
@@ -161,6 +162,37 @@ static void layer_diff__feeds_another_apply(void **state)
         layer(f, &r, NULL, 0, "changes", "-d", drivers[i], "three", "one");
         assert_string_equal(r.out, "C /a\nA /a/new\nD /a/old\n");
         remove_all(f, drivers[i], "three");
+    }
+}
+
+/* Offsets of the names in the first header, the directory's. */
+enum { UNAME_AT = 265, GNAME_AT = 297 };
+
+static void layer_diff__names_the_owners_only_when_asked(void **state)
+{
+    static const char *const with_names[] = {"overlay2:names=host",
+                                             "overlay2:diff=naive,names=host", "overlay:names=host",
+                                             "vfs:names=host"};
+    struct fixture *f = *state;
+    const struct passwd *pw = getpwuid(0);
+    ol_auto_free char *name = strdup(pw == NULL ? "" : pw->pw_name);
+
+    OL_REQUIRE(can_chown, "what is written has to be root's");
+    assert_non_null(name);
+    for (size_t i = 0; i < OL_ARRAY_LEN(with_names); i++) {
+        auto_result struct program_result r = {0};
+        ol_auto_free char *plain = strndup(with_names[i], strcspn(with_names[i], ":"));
+
+        assert_non_null(plain);
+        apply_both(f, plain);
+        layer(f, &r, NULL, 0, "diff", "-d", plain, "two", "one");
+        assert_string_equal(r.out + UNAME_AT, "");
+        assert_string_equal(r.out + GNAME_AT, "");
+        layer(f, &r, NULL, 0, "diff", "-d", with_names[i], "two", "one");
+        assert_string_equal(r.out, "a/");
+        assert_string_equal(r.out + UNAME_AT, name);
+        assert_string_not_equal(r.out + GNAME_AT, "");
+        remove_all(f, plain, NULL);
     }
 }
 
@@ -365,6 +397,7 @@ int main(void)
         layer_test(layer_apply__prints_size_and_diff_id),
         layer_test(layer_changes__names_what_a_layer_does),
         layer_test(layer_diff__feeds_another_apply),
+        layer_test(layer_diff__names_the_owners_only_when_asked),
         layer_test(layer_create__then_apply_fills_it_once),
         layer_test(layer_apply__failure_leaves_nothing),
         layer_test(layer__missing_layers_are_errors),

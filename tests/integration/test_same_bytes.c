@@ -29,6 +29,7 @@ enum { BLOCK = 512 };
 struct fixture {
     struct test_dir dir;
     int new_fd, old_fd, outside_fd;
+    bool host_names; /* as distribution builds of dockerd write them */
 };
 
 static int open_dir(int dir_fd, const char *name)
@@ -89,13 +90,13 @@ static const char *const moby_commands[] = {"export", "naive-tar", "native-tar"}
 static const char *const how_names[] = {"as a tree", "as changes", "as an upper directory"};
 
 /*
- * Start mobyops in the fixture's directory as its root. There it finds no user database, so that
- * the names of owners stay empty as upstream's own archive/tar leaves them.
+ * Start mobyops with the fixture's directory as working directory, or as its root: there it finds
+ * no user database, and the names of owners stay empty as upstream's own archive/tar leaves them.
  */
 static pid_t moby_start(const struct fixture *f, enum how how, int out_fd, int err_fd)
 {
     char *const no_environment[] = {NULL};
-    char program_name[] = "mobyops", now[] = "/new", was[] = "/old", command[16];
+    char program_name[] = "mobyops", now[] = "new", was[] = "old", command[16];
     char *const argv[] = {program_name, command, now, how == CHANGES ? was : NULL, NULL};
     pid_t pid;
 
@@ -106,7 +107,7 @@ static pid_t moby_start(const struct fixture *f, enum how how, int out_fd, int e
         int program = open(OL_MOBYOPS, O_PATH | O_CLOEXEC);
 
         if (program >= 0 && dup2(out_fd, STDOUT_FILENO) >= 0 && dup2(err_fd, STDERR_FILENO) >= 0 &&
-            fchdir(f->dir.fd) == 0 && chroot(".") == 0)
+            fchdir(f->dir.fd) == 0 && (f->host_names || chroot(".") == 0))
             (void)execveat(program, "", argv, no_environment, AT_EMPTY_PATH); /* or the end below */
         _exit(126);
     }
@@ -138,7 +139,7 @@ static int write_theirs(const struct fixture *f, enum how how)
 
 static int export_to(const struct fixture *f, enum how how, int out_fd, struct ol_error *err)
 {
-    const struct ol_export_options options = {.now = 1};
+    const struct ol_export_options options = {.now = 1, .host_names = f->host_names};
     const struct ol_stack now = {&f->new_fd, 1, false, OL_OVERLAY_TRUSTED};
     const struct ol_stack was = {&f->old_fd, 1, false, OL_OVERLAY_TRUSTED};
     ol_auto_changes struct ol_changes changes = OL_CHANGES_INIT;
@@ -259,12 +260,16 @@ static void compare(const struct fixture *f, enum how how)
     assert_int_equal(munmap(theirs.data, theirs.len), 0);
 }
 
-/* The new tree in all three ways: as changes it is compared with the old one, or with nothing. */
-static void compare_all(const struct fixture *f)
+/* The new tree in all three ways, without names and with them: as changes it is compared with the
+ * old one, or with nothing. */
+static void compare_all(struct fixture *f)
 {
-    compare(f, TREE);
-    compare(f, CHANGES);
-    compare(f, UPPER);
+    for (int names = 0; names < 2; names++) {
+        f->host_names = names == 1;
+        compare(f, TREE);
+        compare(f, CHANGES);
+        compare(f, UPPER);
+    }
 }
 
 /* ---- the tests ---- */

@@ -71,6 +71,10 @@ static void options__unknown_one_is_named_at_open(void **state)
         {"overlay:diff=fast", "'diff' is 'naive' or 'upper', not 'fast'"},
         {"overlay:clone", "'clone' is 'files' or 'all', not ''"},
         {"overlay2:size=1G", "overlay2: unknown option 'size'"},
+        {"overlay:names=all", "'names' is 'none' or 'host', not 'all'"},
+        {"overlay2:names", "'names' is 'none' or 'host', not ''"},
+        {"vfs:names=yes", "'names' is 'none' or 'host', not 'yes'"},
+        {"null:names=host", "null: unknown option 'names'"},
         {"vfs:x=y", "vfs: unknown option 'x'"},
         {"null:x=y", "null: unknown option 'x'"},
     };
