@@ -41,8 +41,8 @@ static const struct argp_option options[] = {
      "overlay:diff=upper,clone=all (default: overlay,overlay2)",
      0},
     {"with", KEY_WITH, "LIST", 0,
-     "real engines beside them, started on throwaway directories: docker (both its drivers, or "
-     "docker/overlay, docker/overlay2); needs root",
+     "real engines beside them, on throwaway directories: docker (docker/overlay and "
+     "docker/overlay2), containers-storage, containerd; needs root",
      0},
     {"with-timeout", KEY_WITH_TIMEOUT, "SECONDS", 0,
      "what a real engine gets for each answer before its column is given up (300)", 0},

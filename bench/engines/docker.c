@@ -13,7 +13,6 @@
 #include "bench/harness/home_usage.h"
 #include "common/cleanup.h"
 #include "common/fs/file.h"
-#include "common/fs/tree.h"
 #include "common/limits.h"
 #include "common/mount/mount.h"
 #include "common/process.h"
@@ -320,18 +319,6 @@ static int describe(struct ol_engine *engine, enum ol_step_op op, struct ol_engi
     }
 }
 
-static int add_metadata(int fd, struct ol_engine_usage *ret, struct ol_error *err)
-{
-    struct ol_tree_usage usage;
-    int r = ol_tree_usage(fd, false, &usage, err);
-
-    if (r < 0)
-        return r;
-    ret->metadata_inodes += (int64_t)usage.inodes;
-    ret->metadata_bytes += (int64_t)usage.bytes;
-    return 0;
-}
-
 static int count(struct ol_engine *engine, struct ol_engine_usage *ret, struct ol_error *err)
 {
     struct docker *d = docker_from(engine);
@@ -345,8 +332,8 @@ static int count(struct ol_engine *engine, struct ol_engine_usage *ret, struct o
         .inodes = ol_inode_kinds_total(&home.kinds),
         .bytes = (int64_t)home.bytes,
     };
-    r = add_metadata(d->image_fd, ret, err);
-    return r < 0 ? r : add_metadata(d->containers_fd, ret, err);
+    r = ol_engine_usage_add_metadata(ret, d->image_fd, err);
+    return r < 0 ? r : ol_engine_usage_add_metadata(ret, d->containers_fd, err);
 }
 
 const struct ol_engine_ops ol_docker_engine_ops = {

@@ -5,16 +5,10 @@
  */
 #include "bench/engines/docker.h"
 
+#include "bench/engines/command.h"
 #include "common/cleanup.h"
 
-#include <jansson.h>
 #include <string.h>
-
-static void drop(json_t **json)
-{
-    json_decref(*json);
-}
-#define auto_json __attribute__((cleanup(drop)))
 
 /* A connection that breaks off may be a daemon that died: then its last words are the reason. */
 static int send_request(struct docker *d, const struct ol_http_request *request,
@@ -72,7 +66,7 @@ static int bad_answer(const char *what, struct ol_error *err)
 int ol_docker_version(struct docker *d, struct ol_error *err)
 {
     const struct ol_http_request request = {.method = "GET", .path = "/version"};
-    auto_json json_t *json = NULL;
+    ol_auto_json json_t *json = NULL;
     const char *version;
     int r = ask(d, &request, &json, err);
 
@@ -92,7 +86,7 @@ static int judge_load(const struct ol_buf *answer, struct ol_error *err)
     size_t left = answer->len;
 
     while (left > 0) {
-        auto_json json_t *json = NULL;
+        ol_auto_json json_t *json = NULL;
         json_error_t where;
         const char *why;
 
@@ -139,7 +133,7 @@ int ol_docker_create(struct docker *d, const char *image, char ret[static OL_HEX
 {
     ol_auto_free char *body = NULL;
     struct ol_http_request request = {.method = "POST", .path = "/containers/create"};
-    auto_json json_t *json = NULL;
+    ol_auto_json json_t *json = NULL;
     const char *id;
     int r;
 
@@ -164,7 +158,7 @@ int ol_docker_create(struct docker *d, const char *image, char ret[static OL_HEX
 int ol_docker_commit(struct docker *d, const char *container, char ret[static OL_DIGEST_SIZE],
                      struct ol_error *err)
 {
-    auto_json json_t *json = NULL;
+    ol_auto_json json_t *json = NULL;
     const char *id;
     int r = ask_path(d, "POST", "/commit?container=%s&pause=0", container, &json, err);
 
@@ -185,7 +179,7 @@ int ol_docker_delete(struct docker *d, const char *path, const char *id, struct 
 int ol_docker_describe_image(struct docker *d, const char *image, struct ol_engine_report *ret,
                              struct ol_error *err)
 {
-    auto_json json_t *json = NULL;
+    ol_auto_json json_t *json = NULL;
     const json_t *layers;
     char chain[OL_DIGEST_SIZE];
     int r = ask_path(d, "GET", "/images/%s/json", image, &json, err);
@@ -209,7 +203,7 @@ int ol_docker_describe_image(struct docker *d, const char *image, struct ol_engi
 
 int ol_docker_describe_mount(struct docker *d, const char *container, struct ol_error *err)
 {
-    auto_json json_t *json = NULL;
+    ol_auto_json json_t *json = NULL;
     const json_t *data;
     const char *lower, *upper, *work, *merged;
     int r = ask_path(d, "GET", "/containers/%s/json", container, &json, err);

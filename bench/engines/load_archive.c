@@ -40,6 +40,16 @@ int ol_layer_spool(const char *dir, const struct ol_input *layer, const char *wa
     return ol_fd_steal(&fd);
 }
 
+int ol_fd_link(int fd, const char *path, struct ol_error *err)
+{
+    char self[32];
+
+    (void)snprintf(self, sizeof self, "/proc/self/fd/%d", fd); /* fits */
+    if (linkat(AT_FDCWD, self, AT_FDCWD, path, AT_SYMLINK_FOLLOW) < 0)
+        return ol_error_sys(err, errno, "cannot give '%s' its name", path);
+    return 0;
+}
+
 /* ---- the documents ---- */
 
 static char *config_text(char (*diff_ids)[OL_DIGEST_SIZE], size_t n)
@@ -98,67 +108,175 @@ static int put_text(struct ol_tar_writer *tar, const char *name, const char *tex
     return r < 0 ? r : ol_tar_put_data(tar, text, strlen(text), err);
 }
 
-static int put_layer(struct ol_tar_writer *tar, size_t index, int fd, struct ol_error *err)
+static int put_layer(struct ol_tar_writer *tar, const char *name, int fd, struct ol_error *err)
 {
-    char name[32];
     struct stat st;
     int r;
 
     if (fstat(fd, &st) < 0 || lseek(fd, 0, SEEK_SET) < 0)
         return ol_error_sys(err, errno, "cannot read the copy of a layer");
-    (void)snprintf(name, sizeof name, "%zu.tar", index); /* fits */
     r = put_member(tar, name, (uint64_t)st.st_size, err);
     return r < 0 ? r : ol_tar_put_file(tar, fd, err);
 }
 
-static int write_archive(struct ol_tar_writer *tar, int layer_fd, const char *config,
-                         const char *image_id, size_t n, struct ol_error *err)
+/* What an archive of either kind is written from. */
+struct content {
+    int layer_fd;
+    char (*diff_ids)[OL_DIGEST_SIZE];
+    size_t n;
+    const char *config;
+    const char *image_id; /* digest of config */
+    const char *name;     /* OCI: of the image */
+    uint64_t *sizes;      /* OCI: of the layers; the topmost one's is filled in */
+};
+
+static char *blob_name(const char *digest)
 {
-    struct ol_tar_result result;
+    char *name = NULL;
+
+    return asprintf(&name, "blobs/sha256/%s", ol_digest_hex(digest)) < 0 ? NULL : name;
+}
+
+static char *oci_manifest_text(const struct content *c)
+{
+    static const char layer_type[] = "application/vnd.oci.image.layer.v1.tar";
+    json_t *layers = json_array();
+    json_t *manifest;
+    char *text;
+
+    for (size_t i = 0; i < c->n; i++) {
+        json_t *layer = json_pack("{s:s, s:s, s:I}", "mediaType", layer_type, "digest",
+                                  c->diff_ids[i], "size", (json_int_t)c->sizes[i]);
+
+        if (json_array_append_new(layers, layer) < 0) {
+            json_decref(layers);
+            return NULL;
+        }
+    }
+    manifest = json_pack("{s:i, s:s, s:{s:s, s:s, s:I}, s:o}", "schemaVersion", 2, "mediaType",
+                         "application/vnd.oci.image.manifest.v1+json", "config", "mediaType",
+                         "application/vnd.oci.image.config.v1+json", "digest", c->image_id, "size",
+                         (json_int_t)strlen(c->config), "layers", layers);
+    text = manifest != NULL ? json_dumps(manifest, JSON_COMPACT) : NULL;
+    json_decref(manifest);
+    return text;
+}
+
+static char *oci_index_text(const char *digest, size_t size, const char *name)
+{
+    json_t *index = json_pack(
+        "{s:i, s:[{s:s, s:s, s:I, s:{s:s}}]}", "schemaVersion", 2, "manifests", "mediaType",
+        "application/vnd.oci.image.manifest.v1+json", "digest", digest, "size", (json_int_t)size,
+        "annotations", "io.containerd.image.name", name);
+    char *text = index != NULL ? json_dumps(index, JSON_COMPACT) : NULL;
+
+    json_decref(index);
+    return text;
+}
+
+typedef int write_fn(struct ol_tar_writer *tar, const struct content *c, struct ol_error *err);
+
+static int write_docker(struct ol_tar_writer *tar, const struct content *c, struct ol_error *err)
+{
     ol_auto_free char *config_name = NULL;
+    ol_auto_free char *layer_name = NULL;
     ol_auto_free char *manifest = NULL;
     int r;
 
-    if (asprintf(&config_name, "%s.json", ol_digest_hex(image_id)) < 0)
+    if (asprintf(&config_name, "%s.json", ol_digest_hex(c->image_id)) < 0)
         config_name = NULL;
+    if (asprintf(&layer_name, "%zu.tar", c->n - 1) < 0)
+        layer_name = NULL;
     if (config_name != NULL)
-        manifest = manifest_text(config_name, n);
-    if (manifest == NULL)
+        manifest = manifest_text(config_name, c->n);
+    if (layer_name == NULL || manifest == NULL)
         return ol_error_nomem(err);
-    ol_tar_writer_set_work(tar, 0); /* nobody asks for its digest */
-    r = put_layer(tar, n - 1, layer_fd, err);
+    r = put_layer(tar, layer_name, c->layer_fd, err);
     if (r == 0)
-        r = put_text(tar, config_name, config, err);
-    if (r == 0)
-        r = put_text(tar, "manifest.json", manifest, err);
-    return r < 0 ? r : ol_tar_finish(tar, &result, err);
+        r = put_text(tar, config_name, c->config, err);
+    return r < 0 ? r : put_text(tar, "manifest.json", manifest, err);
 }
 
-int ol_load_archive_make(const char *dir, const struct ol_input *layer,
-                         char (*diff_ids)[OL_DIGEST_SIZE], size_t n, const char *want,
-                         struct ol_load_archive *ret, struct ol_error *err)
+static int put_blob(struct ol_tar_writer *tar, const char *digest, const char *text,
+                    struct ol_error *err)
 {
-    ol_auto_fd int layer_fd = ol_layer_spool(dir, layer, want, diff_ids[n - 1], err);
+    ol_auto_free char *name = blob_name(digest);
+
+    return name == NULL ? ol_error_nomem(err) : put_text(tar, name, text, err);
+}
+
+static int write_oci(struct ol_tar_writer *tar, const struct content *c, struct ol_error *err)
+{
+    char digest[OL_DIGEST_SIZE];
+    ol_auto_free char *manifest = oci_manifest_text(c);
+    ol_auto_free char *layer_name = blob_name(c->diff_ids[c->n - 1]);
+    ol_auto_free char *index = NULL;
+    int r;
+
+    if (manifest == NULL || layer_name == NULL)
+        return ol_error_nomem(err);
+    r = ol_digest_of(manifest, strlen(manifest), digest, err);
+    if (r < 0)
+        return r;
+    index = oci_index_text(digest, strlen(manifest), c->name);
+    if (index == NULL)
+        return ol_error_nomem(err);
+    r = put_text(tar, "oci-layout", "{\"imageLayoutVersion\":\"1.0.0\"}", err);
+    if (r == 0)
+        r = put_layer(tar, layer_name, c->layer_fd, err);
+    if (r == 0)
+        r = put_blob(tar, c->image_id, c->config, err);
+    if (r == 0)
+        r = put_blob(tar, digest, manifest, err);
+    return r < 0 ? r : put_text(tar, "index.json", index, err);
+}
+
+static int write_archive(int fd, write_fn *write_members, const struct content *content,
+                         struct ol_error *err)
+{
+    struct ol_tar_writer *tar = NULL;
+    struct ol_tar_result result;
+    int r = ol_tar_writer_new(fd, &tar, err);
+
+    if (r < 0)
+        return r;
+    ol_tar_writer_set_work(tar, 0); /* nobody asks for its digest */
+    r = write_members(tar, content, err);
+    if (r == 0)
+        r = ol_tar_finish(tar, &result, err);
+    ol_tar_writer_free(tar);
+    return r;
+}
+
+static int make_archive(const char *dir, const struct ol_input *layer, const char *want,
+                        write_fn *write_members, struct content *c, struct ol_load_archive *ret,
+                        struct ol_error *err)
+{
+    ol_auto_fd int layer_fd = ol_layer_spool(dir, layer, want, c->diff_ids[c->n - 1], err);
     ol_auto_fd int fd = -1;
     ol_auto_free char *config = NULL;
-    struct ol_tar_writer *tar = NULL;
     struct stat st;
     int r;
 
     if (layer_fd < 0)
         return layer_fd;
+    if (fstat(layer_fd, &st) < 0)
+        return ol_error_sys(err, errno, "cannot stat the copy of a layer");
+    if (c->sizes != NULL)
+        c->sizes[c->n - 1] = (uint64_t)st.st_size;
     fd = unnamed_file(dir, err);
     if (fd < 0)
         return fd;
-    config = config_text(diff_ids, n);
+    config = config_text(c->diff_ids, c->n);
     if (config == NULL)
         return ol_error_nomem(err);
     r = ol_digest_of(config, strlen(config), ret->image_id, err);
-    if (r == 0)
-        r = ol_tar_writer_new(fd, &tar, err);
-    if (r == 0)
-        r = write_archive(tar, layer_fd, config, ret->image_id, n, err);
-    ol_tar_writer_free(tar);
+    if (r < 0)
+        return r;
+    c->layer_fd = layer_fd;
+    c->config = config;
+    c->image_id = ret->image_id;
+    r = write_archive(fd, write_members, c, err);
     if (r < 0)
         return r;
     if (fstat(fd, &st) < 0)
@@ -166,4 +284,22 @@ int ol_load_archive_make(const char *dir, const struct ol_input *layer,
     ret->fd = ol_fd_steal(&fd);
     ret->size = (uint64_t)st.st_size;
     return 0;
+}
+
+int ol_load_archive_make(const char *dir, const struct ol_input *layer,
+                         char (*diff_ids)[OL_DIGEST_SIZE], size_t n, const char *want,
+                         struct ol_load_archive *ret, struct ol_error *err)
+{
+    struct content content = {.diff_ids = diff_ids, .n = n};
+
+    return make_archive(dir, layer, want, write_docker, &content, ret, err);
+}
+
+int ol_oci_archive_make(const char *dir, const char *name, const struct ol_input *layer,
+                        char (*diff_ids)[OL_DIGEST_SIZE], uint64_t *sizes, size_t n,
+                        const char *want, struct ol_load_archive *ret, struct ol_error *err)
+{
+    struct content content = {.diff_ids = diff_ids, .n = n, .name = name, .sizes = sizes};
+
+    return make_archive(dir, layer, want, write_oci, &content, ret, err);
 }

@@ -80,7 +80,7 @@ static bool is_one_of(const char *name, const char *const *names)
 /* Something in <home>/<id>. */
 static int layer_entry(int dir_fd, const char *name, mode_t mode, struct ol_inode_kinds *kinds)
 {
-    static const char *const content[] = {"root", "upper", "diff", NULL};
+    static const char *const content[] = {"root", "upper", "diff", "fs", NULL};
     struct stat st;
 
     if (S_ISDIR(mode) && (is_one_of(name, content) || strncmp(name, "tmproot", 7) == 0))

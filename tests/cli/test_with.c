@@ -93,6 +93,8 @@ static int install_fake(void **state)
         mount("tmpfs", programs, "tmpfs", 0, "mode=0755") < 0)
         return -1;
     copy_file(OL_FAKE_DOCKERD, "/usr/local/sbin/dockerd");
+    copy_file(OL_FAKE_DOCKERD, "/usr/local/sbin/containerd");
+    copy_file(OL_FAKE_DOCKERD, "/usr/local/sbin/ctr");
     return 0;
 }
 
@@ -156,26 +158,28 @@ static void assert_nothing_left(const struct fixture *f)
     assert_int_equal(fakes_running(), 0);
 }
 
-/* Our two columns are there and complete; both of docker's are left out, for this reason. */
-static void assert_left_out(const struct program_result *result, const char *reason)
+/* Our two columns are there and complete; so many of others are left out, for this reason. */
+static void assert_left_out(const struct program_result *result, size_t count, const char *reason)
 {
     json_t *json = parse(result);
     const json_t *engines = json_object_get(json, "engines");
     const json_t *left_out = json_object_get(json, "left_out");
 
     assert_int_equal(json_array_size(engines), 2);
-    assert_int_equal(json_array_size(left_out), 2);
-    for (size_t i = 0; i < 2; i++) {
-        const char *text = json_string_value(
-            json_object_get(json_array_get(left_out, i), "reason"));
-
+    for (size_t i = 0; i < 2; i++)
         assert_int_equal(json_array_size(json_object_get(json_array_get(engines, i), "steps")), 9);
-        assert_non_null(text);
+    assert_int_equal(json_array_size(left_out), count);
+    for (size_t i = 0; i < count; i++) {
+        const json_t *engine = json_array_get(left_out, i);
+        const char *name = json_string_value(json_object_get(engine, "name"));
+        const char *text = json_string_value(json_object_get(engine, "reason"));
+        ol_auto_free char *said = NULL;
+
         if (strstr(text, reason) == NULL)
             fail_msg("'%s' does not say '%s'", text, reason);
+        assert_true(asprintf(&said, "%s is left out: %s", name, text) > 0);
+        assert_non_null(strstr(result->err, said));
     }
-    assert_non_null(strstr(result->err, "docker/overlay is left out: "));
-    assert_non_null(strstr(result->err, "docker/overlay2 is left out: "));
     json_decref(json);
 }
 
@@ -187,7 +191,7 @@ static void assert_misbehaviour(struct fixture *f, const char *mode, const char 
     set_mode(mode);
     with(f, &result, "--with=docker", "--with-timeout=1", "--json");
     assert_int_equal(result.status, 1);
-    assert_left_out(&result, reason);
+    assert_left_out(&result, 2, reason);
     assert_nothing_left(f);
 }
 
@@ -229,6 +233,61 @@ static void with_docker__its_mounts_and_processes_go_with_it(void **state)
     assert_misbehaviour(*state, "litter", "'dockerd' was not ready within 1 s");
 }
 
+static void with_containerd__that_dies_is_left_out(void **state)
+{
+    struct fixture *f = *state;
+    auto_result struct program_result result = {0};
+
+    OL_REQUIRE(can_mount_overlay, "a daemon of our own needs root");
+    set_mode("die");
+    with(f, &result, "--with=containerd", "--with-timeout=1", "--json");
+    assert_int_equal(result.status, 1);
+    assert_left_out(&result, 1,
+                    "'containerd' ended with status 3: fake dockerd: no graph driver fits");
+    assert_nothing_left(f);
+}
+
+/* A script in the place of the tool. */
+static void assert_tool_misbehaviour(struct fixture *f, const char *script, const char *reason)
+{
+    static const char path[] = "/usr/local/sbin/containers-storage";
+    auto_result struct program_result result = {0};
+    ol_auto_fd int fd = -1;
+
+    OL_REQUIRE(can_mount_overlay, "the tool needs root");
+    fd = open(programs, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    test_write(fd, "containers-storage", script);
+    assert_int_equal(chmod(path, 0755), 0);
+    with(f, &result, "--with=containers-storage", "--with-timeout=1", "--json");
+    assert_int_equal(unlink(path), 0);
+    assert_int_equal(result.status, 1);
+    assert_left_out(&result, 1, reason);
+    assert_nothing_left(f);
+}
+
+static void with_containers_storage__that_fails_is_left_out(void **state)
+{
+    assert_tool_misbehaviour(*state, "#!/bin/sh\necho the store is broken >&2\nexit 5\n",
+                             "layers: 'containers-storage' failed with status 5: the store is "
+                             "broken");
+}
+
+static void with_containers_storage__that_hangs_is_left_out(void **state)
+{
+    assert_tool_misbehaviour(*state, "#!/bin/sh\nexec sleep 1000\n",
+                             "layers: 'containers-storage' did not end within 1 s");
+}
+
+/* It makes its store, mounts over it, and then says nothing of use. */
+static void with_containers_storage__its_mounts_are_taken_back(void **state)
+{
+    assert_tool_misbehaviour(
+        *state,
+        "#!/bin/sh\nmkdir -p $3/overlay $3/overlay-layers $3/overlay-images $3/overlay-containers\n"
+        "mount -t tmpfs tmpfs $3/overlay\necho garbage\n",
+        "import-layer: what 'containers-storage' printed is no JSON");
+}
+
 static void with__an_engine_that_is_not_installed_is_named(void **state)
 {
     struct fixture *f = *state;
@@ -248,7 +307,7 @@ static void with__an_engine_that_is_not_installed_is_named(void **state)
     for (size_t i = 0; i < 2; i++)
         assert_true(!covered[i] || umount2(paths[i], 0) == 0);
     assert_int_equal(result.status, 3);
-    assert_left_out(&result, "'dockerd' is not installed");
+    assert_left_out(&result, 2, "'dockerd' is not installed");
     assert_nothing_left(f);
 }
 
@@ -265,7 +324,7 @@ static void with__an_ordinary_user_gets_the_other_columns(void **state)
     assert_int_equal(result.status, 3);
     if (result.out_len == 0)
         ol_require_failed("any_view", __func__, "no view is possible for an ordinary user here");
-    assert_left_out(&result, "dockerd needs root");
+    assert_left_out(&result, 2, "dockerd needs root");
 }
 
 static void with__unknown_engines_are_wrong_usage(void **state)
@@ -327,12 +386,78 @@ static void with_docker__both_drivers_add_the_inodes_ours_add(void **state)
     assert_nothing_left(f);
 }
 
+static int64_t inodes_at(const json_t *engine, size_t step)
+{
+    const json_t *steps = json_object_get(engine, "steps");
+
+    return json_integer_value(json_object_get(json_array_get(steps, step), "inodes"));
+}
+
+/* One commit on one layer: the steps in order. */
+enum { APPLY, CREATE, MOUNT, CHANGE, UNMOUNT, COMMIT, REMOVE, REMOVE_COMMIT, REMOVE_IMAGE };
+
+/* Run it beside overlay2; both columns must be there, and the real one's storage empty at the end.
+ */
+static json_t *run_beside_overlay2(struct fixture *f, const char *program, const char *option)
+{
+    auto_result struct program_result result = {0};
+    ol_auto_free char *path = ol_process_find(program);
+    const json_t *engines;
+    json_t *json;
+
+    OL_REQUIRE(can_mount_overlay, "real engines need root");
+    if (path == NULL)
+        ol_require_failed(program, __func__, "it is not installed");
+    with(f, &result, "--drivers=overlay2", option, "--json");
+    if (result.status != 0)
+        fail_msg("ended with %d: %s", result.status, result.err);
+    json = parse(&result);
+    engines = json_object_get(json, "engines");
+    assert_int_equal(json_array_size(engines), 2);
+    assert_int_equal(json_integer_value(json_object_get(
+                         json_object_get(json_array_get(engines, 1), "totals"), "left_inodes")),
+                     0);
+    assert_nothing_left(f);
+    return json;
+}
+
+static void with_containers_storage__differs_from_overlay2_by_its_bookkeeping(void **state)
+{
+    json_t *json = run_beside_overlay2(*state, "containers-storage", "--with=containers-storage");
+    const json_t *ours = json_array_get(json_object_get(json, "engines"), 0);
+    const json_t *real = json_array_get(json_object_get(json, "engines"), 1);
+
+    /* work, merged and empty of a base layer; merged and work/work come and go alike */
+    assert_int_equal(inodes_at(real, APPLY), inodes_at(ours, APPLY) + 3);
+    assert_int_equal(inodes_at(real, CREATE), 7); /* no init layer */
+    assert_int_equal(inodes_at(real, MOUNT), inodes_at(ours, MOUNT));
+    assert_int_equal(inodes_at(real, CHANGE), inodes_at(ours, CHANGE));
+    assert_int_equal(inodes_at(real, UNMOUNT), inodes_at(ours, UNMOUNT));
+    assert_int_equal(inodes_at(real, COMMIT), inodes_at(ours, COMMIT) + 1); /* merged */
+    json_decref(json);
+}
+
+static void with_containerd__a_commit_adds_nothing(void **state)
+{
+    json_t *json = run_beside_overlay2(*state, "containerd", "--with=containerd");
+    const json_t *ours = json_array_get(json_object_get(json, "engines"), 0);
+    const json_t *real = json_array_get(json_object_get(json, "engines"), 1);
+
+    assert_int_equal(inodes_at(real, CREATE), 3);
+    assert_int_equal(inodes_at(real, MOUNT), 1);
+    assert_int_equal(inodes_at(real, CHANGE), inodes_at(ours, CHANGE));
+    assert_int_equal(inodes_at(real, COMMIT), 0);
+    json_decref(json);
+}
+
 #define with_test(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
 
 int main(int argc, char **argv)
 {
     const struct CMUnitTest real[] = {
         with_test(with_docker__both_drivers_add_the_inodes_ours_add),
+        with_test(with_containers_storage__differs_from_overlay2_by_its_bookkeeping),
+        with_test(with_containerd__a_commit_adds_nothing),
     };
     const struct CMUnitTest tests[] = {
         with_test(with_docker__that_dies_is_left_out),
@@ -342,6 +467,10 @@ int main(int argc, char **argv)
         with_test(with_docker__that_dies_in_a_request_is_left_out),
         with_test(with_docker__that_answers_garbage_is_left_out),
         with_test(with_docker__its_mounts_and_processes_go_with_it),
+        with_test(with_containerd__that_dies_is_left_out),
+        with_test(with_containers_storage__that_fails_is_left_out),
+        with_test(with_containers_storage__that_hangs_is_left_out),
+        with_test(with_containers_storage__its_mounts_are_taken_back),
         with_test(with__an_engine_that_is_not_installed_is_named),
         with_test(with__an_ordinary_user_gets_the_other_columns),
         with_test(with__unknown_engines_are_wrong_usage),
