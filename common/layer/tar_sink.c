@@ -7,8 +7,8 @@
 #include "common/fault.h"
 #include "common/io.h"
 #include "common/pool.h"
+#include "common/relay.h"
 
-#include <pthread.h>
 #include <signal.h>
 #include <string.h>
 #include <time.h>
@@ -28,72 +28,8 @@ struct ol_tar_sink {
     int failed;           /* first failure of a write; nothing is written after it */
     struct ol_hash *hash; /* owned; NULL without digest; the thread's while it runs */
     bool may_thread;
-    bool threaded;
-    pthread_t thread;
-    pthread_mutex_t lock;
-    pthread_cond_t wake;
-    uint64_t queued;   /* blocks given to the thread, as sealed; guarded by lock */
-    uint64_t done;     /* blocks it is done with; guarded by lock */
-    int thread_failed; /* of the thread's writes; guarded by lock */
-    bool stop;         /* guarded by lock */
+    struct ol_relay relay; /* its slots are the ring's blocks */
 };
-
-int ol_tar_sink_new(int fd, struct ol_tar_sink **ret, struct ol_error *err)
-{
-    struct ol_tar_sink *sink = calloc(1, sizeof *sink);
-    int r;
-
-    if (sink == NULL)
-        return ol_error_nomem(err);
-    pthread_mutex_init(&sink->lock, NULL);
-    pthread_cond_init(&sink->wake, NULL);
-    sink->fd = fd;
-    sink->may_thread = ol_pool_threads(0) > 1;
-    sink->ring = malloc((size_t)SINK_BLOCKS * SINK_BLOCK);
-    r = sink->ring == NULL ? ol_error_nomem(err) : ol_hash_new(&sink->hash, err);
-    if (r < 0) {
-        ol_tar_sink_free(sink);
-        return r;
-    }
-    if (fd >= 0)
-        ol_io_enlarge_pipe(fd);
-    *ret = sink;
-    return 0;
-}
-
-static void stop_thread(struct ol_tar_sink *sink)
-{
-    if (!sink->threaded)
-        return;
-    pthread_mutex_lock(&sink->lock);
-    sink->stop = true;
-    pthread_cond_broadcast(&sink->wake);
-    pthread_mutex_unlock(&sink->lock);
-    (void)pthread_join(sink->thread, NULL); /* cannot fail for a thread of ours */
-    sink->threaded = false;
-}
-
-void ol_tar_sink_free(struct ol_tar_sink *sink)
-{
-    if (sink == NULL)
-        return;
-    stop_thread(sink);
-    ol_hash_free(sink->hash);
-    pthread_mutex_destroy(&sink->lock);
-    pthread_cond_destroy(&sink->wake);
-    free(sink->ring);
-    free(sink);
-}
-
-void ol_tar_sink_set_work(struct ol_tar_sink *sink, unsigned work)
-{
-    if ((work & OL_TAR_THREAD) == 0)
-        sink->may_thread = false;
-    if ((work & OL_TAR_DIGEST) == 0) {
-        ol_hash_free(sink->hash);
-        sink->hash = NULL;
-    }
-}
 
 static unsigned char *block_at(struct ol_tar_sink *sink, uint64_t n)
 {
@@ -126,77 +62,68 @@ static int write_quietly(int fd, const void *data, size_t len)
     return r;
 }
 
-/* The thread's share of a block: the digest, or the write where nobody wants one. */
-static int second_half(struct ol_tar_sink *sink, uint64_t n)
+/* The thread's share of a full block: the digest, or the write where nobody wants one. */
+static int second_half(uint64_t n, void *data)
 {
+    struct ol_tar_sink *sink = data;
+
     if (sink->hash == NULL)
         return write_quietly(sink->fd, block_at(sink, n), SINK_BLOCK);
     ol_hash_update(sink->hash, block_at(sink, n), SINK_BLOCK);
     return 0;
 }
 
-/* Only whole blocks come here; the last, short one is the caller's after the thread has ended. */
-static void *thread_main(void *arg)
+int ol_tar_sink_new(int fd, struct ol_tar_sink **ret, struct ol_error *err)
 {
-    struct ol_tar_sink *sink = arg;
+    struct ol_tar_sink *sink = calloc(1, sizeof *sink);
+    int r;
 
-    pthread_mutex_lock(&sink->lock);
-    for (;;) {
-        int r = sink->thread_failed;
-        while (sink->done == sink->queued && !sink->stop)
-            pthread_cond_wait(&sink->wake, &sink->lock);
-        if (sink->done == sink->queued)
-            break;
-        pthread_mutex_unlock(&sink->lock);
-        if (r == 0)
-            r = second_half(sink, sink->done);
-        pthread_mutex_lock(&sink->lock);
-        sink->thread_failed = r;
-        sink->done++;
-        pthread_cond_broadcast(&sink->wake);
+    if (sink == NULL)
+        return ol_error_nomem(err);
+    ol_relay_init(&sink->relay, SINK_BLOCKS, second_half, sink);
+    sink->fd = fd;
+    sink->may_thread = ol_pool_threads(0) > 1;
+    sink->ring = malloc((size_t)SINK_BLOCKS * SINK_BLOCK);
+    r = sink->ring == NULL ? ol_error_nomem(err) : ol_hash_new(&sink->hash, err);
+    if (r < 0) {
+        ol_tar_sink_free(sink);
+        return r;
     }
-    pthread_mutex_unlock(&sink->lock);
-    return NULL;
+    if (fd >= 0)
+        ol_io_enlarge_pipe(fd);
+    *ret = sink;
+    return 0;
 }
 
-static bool start_thread(struct ol_tar_sink *sink)
+void ol_tar_sink_free(struct ol_tar_sink *sink)
 {
-    sigset_t all, old;
-
-    if (!sink->may_thread || (sink->hash == NULL && sink->fd < 0))
-        return false;
-    sink->done = sink->queued = sink->sealed;
-    sigfillset(&all); /* signals belong to the program's own threads */
-    pthread_sigmask(SIG_SETMASK, &all, &old);
-    sink->threaded = pthread_create(&sink->thread, NULL, thread_main, sink) == 0;
-    pthread_sigmask(SIG_SETMASK, &old, NULL);
-    sink->may_thread = sink->threaded; /* without a thread it goes on inline, only slower */
-    return sink->threaded;
-}
-
-/* The full block to the thread, once there is one. @return false: the caller does all of it */
-static bool hand_over(struct ol_tar_sink *sink)
-{
-    if (!sink->threaded && (sink->sealed < SINK_INLINE || !start_thread(sink)))
-        return false;
-    pthread_mutex_lock(&sink->lock);
-    sink->queued++;
-    pthread_cond_broadcast(&sink->wake);
-    pthread_mutex_unlock(&sink->lock);
-    return true;
-}
-
-/* Wait until the next block of the ring may be filled again, and learn how the thread fares. */
-static void await_room(struct ol_tar_sink *sink)
-{
-    if (!sink->threaded)
+    if (sink == NULL)
         return;
-    pthread_mutex_lock(&sink->lock);
-    while (sink->queued - sink->done >= SINK_BLOCKS)
-        pthread_cond_wait(&sink->wake, &sink->lock);
-    if (sink->failed == 0)
-        sink->failed = sink->thread_failed;
-    pthread_mutex_unlock(&sink->lock);
+    ol_relay_fini(&sink->relay);
+    ol_hash_free(sink->hash);
+    free(sink->ring);
+    free(sink);
+}
+
+void ol_tar_sink_set_work(struct ol_tar_sink *sink, unsigned work)
+{
+    if ((work & OL_TAR_THREAD) == 0)
+        sink->may_thread = false;
+    if ((work & OL_TAR_DIGEST) == 0) {
+        ol_hash_free(sink->hash);
+        sink->hash = NULL;
+    }
+}
+
+/* Whether a thread takes its half of the block that is full now. */
+static bool threaded(struct ol_tar_sink *sink)
+{
+    if (sink->relay.running)
+        return true;
+    if (!sink->may_thread || sink->sealed < SINK_INLINE || (sink->hash == NULL && sink->fd < 0))
+        return false;
+    sink->may_thread = ol_relay_start(&sink->relay, sink->sealed);
+    return sink->may_thread; /* without a thread it goes on alone, only slower */
 }
 
 static void write_block(struct ol_tar_sink *sink, size_t len)
@@ -219,15 +146,19 @@ unsigned char *ol_tar_sink_room(struct ol_tar_sink *sink, size_t *ret_len)
 /* A block is full. */
 static int seal(struct ol_tar_sink *sink, struct ol_error *err)
 {
-    bool handed_over = hand_over(sink);
+    bool shared = threaded(sink);
+    int r = 0;
 
-    if (!handed_over && sink->hash != NULL)
+    if (!shared && sink->hash != NULL)
         ol_hash_update(sink->hash, block_at(sink, sink->sealed), SINK_BLOCK);
-    if (!handed_over || sink->hash != NULL)
+    if (shared)
+        r = ol_relay_give(&sink->relay);
+    if (!shared || sink->hash != NULL)
         write_block(sink, SINK_BLOCK);
+    if (sink->failed == 0)
+        sink->failed = r;
     sink->sealed++;
     sink->fill = 0;
-    await_room(sink);
     return check(sink, err);
 }
 
@@ -266,9 +197,9 @@ int ol_tar_sink_finish(struct ol_tar_sink *sink, char *ret_digest, struct ol_err
 {
     int r;
 
-    stop_thread(sink); /* after it has handled every whole block */
+    r = ol_relay_end(&sink->relay); /* it has handled every whole block */
     if (sink->failed == 0)
-        sink->failed = sink->thread_failed;
+        sink->failed = r;
     if (sink->fill > 0)
         write_block(sink, sink->fill);
     r = check(sink, err);

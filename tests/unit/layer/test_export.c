@@ -346,6 +346,63 @@ static void export_tree__reader_that_goes_away_is_epipe(void **state)
     assert_int_equal(close(ends[1]), 0);
 }
 
+/* More than a thread starts at, and more than its pipe holds. */
+static void make_many_small_files(struct fixture *f)
+{
+    for (int i = 0; i < 4000; i++) {
+        ol_auto_free char *name = NULL;
+        assert_true(asprintf(&name, "file-%04d", i) > 0);
+        test_write(f->now, name, i % 7 == 0 ? "" : name);
+    }
+    assert_int_equal(linkat(f->now, "file-0001", f->now, "file-3999-too", 0), 0);
+}
+
+static void export_tree__many_small_files_are_the_same_with_one_thread(void **state)
+{
+    struct fixture *f = *state;
+    ol_auto_error struct ol_error err = OL_ERROR_INIT;
+    const struct ol_export_options alone = {.threads = 1};
+    struct ol_tar_result many, one;
+
+    make_many_small_files(f);
+    assert_ok(ol_export_tree(f->now, f->out, &options, &many, &err), &err);
+    assert_ok(ol_export_tree(f->now, -1, &alone, &one, &err), &err);
+    assert_int_equal(many.entries, 4001);
+    assert_int_equal(lseek(f->out, 0, SEEK_END), (off_t)many.bytes);
+    assert_string_equal(many.diff_id, one.diff_id);
+}
+
+static void *close_after_a_while(void *data)
+{
+    int *fd = data;
+    static char block[1 << 20];
+
+    for (size_t total = 0; total < sizeof block;) {
+        ssize_t n = read(*fd, block, sizeof block - total);
+        if (n <= 0)
+            break;
+        total += (size_t)n;
+    }
+    (void)close(*fd);
+    return NULL;
+}
+
+static void export_tree__reader_that_goes_away_late_is_epipe(void **state)
+{
+    struct fixture *f = *state;
+    ol_auto_error struct ol_error err = OL_ERROR_INIT;
+    pthread_t thread;
+    int ends[2];
+
+    make_many_small_files(f);
+    assert_ok(ol_io_pipe(ends, &err), &err);
+    assert_int_equal(pthread_create(&thread, NULL, close_after_a_while, &ends[0]), 0);
+    assert_int_equal(ol_export_tree(f->now, ends[1], &options, NULL, &err), -EPIPE);
+    assert_message(&err, "tar stream");
+    assert_int_equal(pthread_join(thread, NULL), 0);
+    assert_int_equal(close(ends[1]), 0);
+}
+
 #if OL_FAULTS
 static void export_changes__failed_write_is_reported(void **state)
 {
@@ -390,6 +447,8 @@ int main(void)
         CASE(export_tree__of_an_empty_directory_is_the_empty_layer),
         CASE(export_tree__shrinking_file_is_an_error_that_names_it),
         CASE(export_tree__reader_that_goes_away_is_epipe),
+        CASE(export_tree__many_small_files_are_the_same_with_one_thread),
+        CASE(export_tree__reader_that_goes_away_late_is_epipe),
 #if OL_FAULTS
         CASE(export_changes__failed_write_is_reported),
 #endif
