@@ -222,7 +222,6 @@ void byte_tree_types(int fd)
     node(fd, "large", S_IFCHR | 0600, makedev(4095, 1048575));
     node(fd, "disk", S_IFBLK | 0660, makedev(259, 300));
     node(fd, "zero-disk", S_IFBLK | 0660, makedev(0, 0));
-    node(fd, "zero-device", S_IFCHR | 0600, makedev(0, 0)); /* a whiteout, in an upper directory */
     for (size_t size = 511; size <= 1025; size++) {
         ol_auto_free char *content = NULL;
         if (size > 513 && size < 1023)

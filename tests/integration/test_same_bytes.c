@@ -9,9 +9,13 @@
  */
 #include "byte_trees.h"
 #include "common/fs/file.h"
+#include "common/fs/tree.h"
 #include "common/io.h"
 #include "common/layer/export.h"
+#include "common/layer/layer.h"
+#include "store/image.h"
 #include "support/support.h"
+#include "tar_compare.h"
 #include "unit/layer/random_layers.h"
 
 #include <errno.h>
@@ -19,12 +23,9 @@
 #include <pthread.h>
 #include <signal.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
-
-enum { BLOCK = 512 };
 
 struct fixture {
     struct test_dir dir;
@@ -162,102 +163,12 @@ static int write_ours(const struct fixture *f, enum how how)
     return fd;
 }
 
-/* ---- comparing ---- */
-
-struct stream {
-    unsigned char *data; /* owned: a private mapping */
-    size_t len;
-};
-
-static struct stream map_stream(int fd)
-{
-    struct stream s = {NULL, 0};
-    struct stat st;
-
-    assert_int_equal(fstat(fd, &st), 0);
-    s.len = (size_t)st.st_size;
-    assert_true(s.len >= (size_t)2 * BLOCK && s.len % BLOCK == 0);
-    s.data = mmap(NULL, s.len, PROT_READ | PROT_WRITE, MAP_PRIVATE, fd, 0);
-    assert_true(s.data != MAP_FAILED);
-    return s;
-}
-
-static uint64_t octal(const unsigned char *field, size_t len)
-{
-    uint64_t value = 0;
-
-    for (size_t i = 0; i < len && field[i] >= '0' && field[i] <= '7'; i++)
-        value = value * 8 + (field[i] - '0');
-    return value;
-}
-
-/* Blocks of content after a header; links, devices and the like have none whatever they say. */
-static size_t payload(const unsigned char *header)
-{
-    uint64_t size = strchr("0x", header[156]) != NULL ? octal(header + 124, 12) : 0;
-
-    return (size_t)((size + BLOCK - 1) / BLOCK) * BLOCK;
-}
-
-/* Offset of the header that the byte at `where` belongs to. */
-static size_t header_of(const struct stream *s, size_t where)
-{
-    size_t at = 0, next = BLOCK + payload(s->data);
-
-    while (next <= where && next < s->len) {
-        at = next;
-        next = at + BLOCK + payload(s->data + at);
-    }
-    return at;
-}
-
-/*
- * The time of whiteouts, and the sum it enters. A naive diff's whiteout is told by its mode, which
- * is zero: no object has a mode without type bits.
- */
-static void mask_whiteout_times(struct stream *s)
-{
-    for (size_t at = 0; at < s->len; at += BLOCK + payload(s->data + at)) {
-        unsigned char *header = s->data + at;
-
-        if (header[156] != '0' || memcmp(header + 100, "0000000", 8) != 0)
-            continue;
-        memset(header + 136, 'M', 12);
-        memset(header + 148, 'M', 8);
-    }
-}
-
-static void assert_same(const struct stream *ours, const struct stream *theirs, const char *how)
-{
-    size_t len = ours->len < theirs->len ? ours->len : theirs->len;
-    size_t at = 0;
-    const unsigned char *o, *t;
-
-    while (at < len && ours->data[at] == theirs->data[at])
-        at++;
-    if (at == len && ours->len == theirs->len)
-        return;
-    o = ours->data + header_of(ours, at < len ? at : ours->len - 1);
-    t = theirs->data + header_of(theirs, at < len ? at : theirs->len - 1);
-    fail_msg("%s: %zu bytes, moby %zu, different from byte %zu on: '%.100s' type '%c' link "
-             "'%.100s', moby '%.100s' type '%c' link '%.100s' (byte %zu of the header)",
-             how, ours->len, theirs->len, at, (const char *)o, o[156], (const char *)o + 157,
-             (const char *)t, t[156], (const char *)t + 157, at - (size_t)(t - theirs->data));
-}
-
 static void compare(const struct fixture *f, enum how how)
 {
     ol_auto_fd int ours_fd = write_ours(f, how);
     ol_auto_fd int theirs_fd = write_theirs(f, how);
-    struct stream ours = map_stream(ours_fd), theirs = map_stream(theirs_fd);
 
-    if (how == CHANGES) {
-        mask_whiteout_times(&ours);
-        mask_whiteout_times(&theirs);
-    }
-    assert_same(&ours, &theirs, how_names[how]);
-    assert_int_equal(munmap(ours.data, ours.len), 0);
-    assert_int_equal(munmap(theirs.data, theirs.len), 0);
+    tar_assert_same(ours_fd, theirs_fd, how == CHANGES, how_names[how]);
 }
 
 /* The new tree in all three ways, without names and with them: as changes it is compared with the
@@ -303,16 +214,15 @@ SAME_TREE(deletions_and_replacements, byte_trees_changed(f->new_fd, f->old_fd))
 static void same_bytes__unchanged_tree_is_the_empty_layer(void **state)
 {
     struct fixture *f = *state;
-    struct stream ours;
+    struct stat st;
     ol_auto_fd int fd = -1;
 
     REQUIRE_ALL();
     random_layer_draw(f->new_fd, 3, false);
     random_layer_draw(f->old_fd, 3, false);
     fd = write_ours(f, CHANGES);
-    ours = map_stream(fd);
-    assert_int_equal(ours.len, 2 * BLOCK);
-    assert_int_equal(munmap(ours.data, ours.len), 0);
+    assert_int_equal(fstat(fd, &st), 0);
+    assert_int_equal(st.st_size, 1024);
     compare(f, CHANGES);
 }
 
@@ -322,7 +232,7 @@ static void same_bytes__random_names_and_metadata(void **state)
     const char *seed = getenv("OL_SEED");
 
     REQUIRE_ALL();
-    for (uint64_t i = 1; i <= 8; i++) {
+    for (uint64_t i = 1; i <= 16; i++) { /* past where a second thread writes */
         uint64_t s = seed != NULL ? strtoull(seed, NULL, 10) + i - 1 : i;
         char name[32];
         ol_auto_fd int sub = -1;
@@ -362,6 +272,64 @@ static void same_bytes__random_layers(void **state)
     compare_all(f);
 }
 
+/* ---- a real image ---- */
+
+static const char *real_image(void)
+{
+    const char *path = getenv("OL_REAL_IMAGE");
+
+    return path != NULL ? path : "/var/cache/overlab/debian-real.tar";
+}
+
+static bool have_real_image(void)
+{
+    return access(real_image(), R_OK) == 0;
+}
+
+/* Layers [from, to) of the image into fd. */
+static void apply_layers(const struct ol_image *image, size_t from, size_t to, int fd,
+                         enum ol_layer_target target)
+{
+    const struct ol_layer_options options = {.target = target, .keep_owner = true};
+    ol_auto_error struct ol_error err = OL_ERROR_INIT;
+
+    for (size_t i = from; i < to; i++) {
+        struct ol_image_stream stream;
+        struct ol_layer_result result;
+
+        assert_ok(ol_image_layer_open(image, i, &stream, &err), &err);
+        assert_ok(ol_layer_apply(fd, &stream.input, &options, &result, &err), &err);
+        assert_ok(ol_image_layer_close(&stream, &err), &err);
+    }
+}
+
+static void same_bytes__real_image(void **state)
+{
+    struct fixture *f = *state;
+    ol_auto_error struct ol_error err = OL_ERROR_INIT;
+    struct ol_image *image = NULL;
+    size_t layers;
+
+    REQUIRE_ALL();
+    OL_REQUIRE(have_real_image, "OL_REAL_IMAGE names no image (scripts/real-image makes one)");
+    assert_ok(ol_image_open(real_image(), f->dir.path, &image, &err), &err);
+    layers = ol_image_layer_count(image);
+    apply_layers(image, 0, layers, f->new_fd, OL_LAYER_TREE);
+    apply_layers(image, 0, layers - 1, f->old_fd, OL_LAYER_TREE);
+    for (int names = 0; names < 2; names++) {
+        f->host_names = names == 1;
+        compare(f, TREE);
+        compare(f, CHANGES);
+    }
+    assert_ok(ol_tree_remove(f->dir.fd, "new", &err), &err);
+    test_mkdir(f->dir.fd, "new", 0755);
+    ol_fd_close(&f->new_fd);
+    f->new_fd = open_dir(f->dir.fd, "new");
+    apply_layers(image, layers - 1, layers, f->new_fd, OL_LAYER_UPPER);
+    compare(f, UPPER);
+    ol_image_free(image);
+}
+
 /* ---- a file too large to compare whole ---- */
 
 struct writer {
@@ -380,7 +348,7 @@ static void *export_into_pipe(void *data)
     return NULL;
 }
 
-enum { HEAD = 8 * BLOCK }; /* a PAX header, its records, the header, the first content */
+enum { HEAD = 8 * 512 }; /* a PAX header, its records, the header, the first content */
 
 static void head_of_ours(const struct fixture *f, unsigned char head[static HEAD])
 {
@@ -452,6 +420,7 @@ int main(void)
         CASE(same_bytes__unchanged_tree_is_the_empty_layer),
         CASE(same_bytes__random_names_and_metadata),
         CASE(same_bytes__random_layers),
+        CASE(same_bytes__real_image),
         CASE(same_bytes__header_of_a_file_of_more_than_8_gib),
     };
     return cmocka_run_group_tests_name("same_bytes", tests, NULL, NULL);

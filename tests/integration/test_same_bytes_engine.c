@@ -1,0 +1,461 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A container committed by the dockerd that is installed and by overlab has the same layer, byte
+ * for byte and by DiffID: the same base image, the same changes through the container's own mount,
+ * then dockerd's commit beside ours. dockerd's layer is taken from what "docker save" gives.
+ *
+ * Times the kernel gave while the changes were made differ from run to run; they are set in the
+ * containers' layers before the commits, whiteouts included. What cannot be set is masked: the time
+ * of a naive diff's whiteouts, which is the time of the commit.
+ */
+#include "bench/engines/docker.h"
+#include "byte_trees.h"
+#include "common/digest.h"
+#include "common/fs/tree.h"
+#include "common/fs/xattr.h"
+#include "common/process.h"
+#include "store/image.h"
+#include "store/store.h"
+#include "support/support.h"
+#include "support/tarball.h"
+#include "tar_compare.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
+#include <time.h>
+
+static const char capability[20] = {1, 0, 0, 2, 0, 4};
+
+struct fixture {
+    struct test_dir dir;
+    struct timespec start; /* of the changes */
+    struct tarball base;   /* the image's one layer */
+    const char *driver;    /* "overlay2" */
+    int theirs_fd, ours_fd;
+    char their_id[OL_DIGEST_SIZE], our_id[OL_DIGEST_SIZE];
+};
+
+static void make_base(struct tarball *tar)
+{
+    static const char *const dirs[] = {"etc/",      "gone/",     "gone/sub/", "emptied/", "remade/",
+                                       "to-file/",  "kept/",     "kept/sub/", "touched/", "links/",
+                                       "long-dir/", "modified/", "moved/"};
+    static const char *const files[] = {
+        "etc/passwd", "gone/a",    "gone/sub/b",  "emptied/a",  "emptied/b",  "emptied/c",
+        "remade/a",   "remade/b",  "to-file/a",   "kept/a",     "kept/sub/b", "kept/sub/c",
+        "links/one",  "links/two", "modified/a",  "modified/b", "modified/c", "modified/d",
+        "moved/a",    "to-dir",    "to-symlink",  "to-fifo",    "deleted-1",  "deleted-2",
+        "deleted-3",  "capable",   "opened-only", "caf\xc3\xa9"};
+    char name[300];
+
+    for (size_t i = 0; i < OL_ARRAY_LEN(dirs); i++)
+        tarball_add_dir(tar, dirs[i]);
+    for (size_t i = 0; i < OL_ARRAY_LEN(files); i++)
+        tarball_add_file(tar, files[i], "from the image");
+    tarball_add_hardlink(tar, "links/three", "links/two");
+    tarball_add_symlink(tar, "symlink", "kept/a");
+    tarball_add_fifo(tar, "fifo");
+    tarball_add_device(tar, "null", '3', 1, 3);
+    for (size_t len = 80; len < 250; len += 17) {
+        memset(name, 'l', len);
+        memcpy(name, "long-dir/", 9);
+        name[len] = '\0';
+        tarball_add_file(tar, name, "");
+    }
+    tarball_end(tar);
+}
+
+static int setup(void **state)
+{
+    struct fixture *f = calloc(1, sizeof *f);
+
+    assert_non_null(f);
+    test_dir_make(&f->dir);
+    f->base = (struct tarball)TARBALL_INIT;
+    make_base(&f->base);
+    f->theirs_fd = f->ours_fd = -1;
+    *state = f;
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    struct fixture *f = *state;
+
+    ol_fd_close(&f->theirs_fd);
+    ol_fd_close(&f->ours_fd);
+    tarball_fini(&f->base);
+    test_dir_remove(&f->dir);
+    free(f);
+    return 0;
+}
+
+static bool have_dockerd(void)
+{
+    ol_auto_free char *path = ol_process_find("dockerd");
+
+    return path != NULL;
+}
+
+/* ---- the changes ---- */
+
+static int make_dir(int fd, const char *name)
+{
+    int sub;
+
+    test_mkdir(fd, name, 0755);
+    sub = openat(fd, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    assert_true(sub >= 0);
+    return sub;
+}
+
+static void unlink_all(int fd, const char *const *names)
+{
+    for (; *names != NULL; names++)
+        assert_int_equal(unlinkat(fd, *names, 0), 0);
+}
+
+static void delete_and_replace(int fd)
+{
+    static const char *const gone[] = {"deleted-1",  "deleted-2",   "deleted-3",   "emptied/a",
+                                       "emptied/b",  "emptied/c",   "gone/a",      "gone/sub/b",
+                                       "remade/a",   "remade/b",    "to-file/a",   "to-dir",
+                                       "to-symlink", "to-fifo",     "caf\xc3\xa9", "symlink",
+                                       "fifo",       "links/three", NULL};
+    struct stat st;
+    char name[300];
+
+    unlink_all(fd, gone);
+    for (const char *const *dir =
+             (const char *const[]){"gone/sub", "gone", "remade", "to-file", NULL};
+         *dir != NULL; dir++)
+        assert_int_equal(unlinkat(fd, *dir, AT_REMOVEDIR), 0);
+    test_mkdir(fd, "remade", 0750); /* opaque */
+    test_write(fd, "remade/b", "anew");
+    test_write(fd, "to-file", "a file now");
+    test_mkdir(fd, "to-dir", 0755);
+    test_write(fd, "to-dir/x", "in a directory now");
+    test_symlink(fd, "kept", "to-symlink");
+    assert_int_equal(mknodat(fd, "to-fifo", S_IFIFO | 0640, 0), 0);
+    for (size_t len = 80; len < 250; len += 17) {
+        memset(name, 'l', len);
+        memcpy(name, "long-dir/", 9);
+        name[len] = '\0';
+        if (fstatat(fd, name, &st, AT_SYMLINK_NOFOLLOW) == 0 && len % 2 == 0)
+            assert_int_equal(unlinkat(fd, name, 0), 0);
+    }
+}
+
+static void modify(int fd)
+{
+    const struct timespec old[2] = {{-5, 0}, {-5, 500000000}};
+
+    test_write(fd, "modified/a", "other content of another size");
+    assert_int_equal(fchmodat(fd, "modified/b", 04755, 0), 0);
+    assert_int_equal(fchownat(fd, "modified/c", 1, 65534, 0), 0);
+    assert_int_equal(utimensat(fd, "modified/d", old, 0), 0);
+    assert_int_equal(fchmodat(fd, "touched", 01777, 0), 0);
+    assert_int_equal(renameat(fd, "moved/a", fd, "moved/b"), 0);
+    assert_int_equal(linkat(fd, "links/one", fd, "links/another", 0), 0);
+    test_write(fd, "links/two", "one name of two, the other is deleted");
+    assert_int_equal(ol_xattr_set(fd, "capable", "security.capability", capability, 20), 0);
+    assert_int_equal(ol_xattr_set(fd, "capable", "user.note", "n", 1), 0);
+}
+
+static void add(int fd)
+{
+    static void (*const trees[])(int) = {byte_tree_long_names, byte_tree_odd_names,
+                                         byte_tree_link_names, byte_tree_numbers, byte_tree_types};
+    char name[32];
+    ol_auto_fd int added = make_dir(fd, "added");
+    ol_auto_fd int links = make_dir(added, "hard-links");
+    ol_auto_fd int outside = make_dir(added, "outside");
+
+    for (size_t i = 0; i < OL_ARRAY_LEN(trees); i++) {
+        ol_auto_fd int sub = -1;
+        (void)snprintf(name, sizeof name, "tree-%zu", i);
+        sub = make_dir(added, name);
+        trees[i](sub);
+    }
+    byte_tree_hard_links(links, outside);
+    test_write(fd, ".wh.nothing", ""); /* acts as a whiteout when it is applied; had it content,
+                                          dockerd could not save the image */
+}
+
+static bool is_before(const struct timespec *a, const struct timespec *b)
+{
+    return a->tv_sec != b->tv_sec ? a->tv_sec < b->tv_sec : a->tv_nsec < b->tv_nsec;
+}
+
+/* The times of what the changes made, from its path; the init layer's and the image's stay. */
+static int set_time(const struct ol_walk_entry *entry, void *data, struct ol_error *err)
+{
+    const struct fixture *f = data;
+    struct timespec t[2] = {{.tv_nsec = UTIME_OMIT}, {.tv_sec = 1700000000, .tv_nsec = 5}};
+
+    (void)err;
+    if (entry->depth == 0 || is_before(&entry->st->st_mtim, &f->start) ||
+        entry->st->st_mtim.tv_sec > f->start.tv_sec + 3600)
+        return 0;
+    for (const char *c = entry->path; *c != '\0'; c++)
+        t[1].tv_sec = 1700000000 + (t[1].tv_sec * 31 + (unsigned char)*c) % 1000000;
+    assert_int_equal(utimensat(entry->dir_fd, entry->name, t, AT_SYMLINK_NOFOLLOW), 0);
+    return 0;
+}
+
+/* home: the driver's directory, laid out alike in both engines. */
+static void set_times(struct fixture *f, const char *home, const char *layer)
+{
+    bool vfs = strcmp(f->driver, "vfs") == 0;
+    const char *sub = strcmp(f->driver, "overlay2") == 0 ? "/diff" : vfs ? "" : "/upper";
+    ol_auto_error struct ol_error err = OL_ERROR_INIT;
+    ol_auto_free char *path = NULL;
+    ol_auto_fd int fd = -1;
+
+    assert_true(asprintf(&path, "%s%s/%s%s", home, vfs ? "/dir" : "", layer, sub) > 0);
+    fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    assert_true(fd >= 0);
+    assert_ok(ol_tree_walk(fd, set_time, f, &err), &err);
+}
+
+/* From now on files get times of f->start or later: file systems go by a clock of few ticks. */
+static void begin_changes(struct fixture *f)
+{
+    struct timespec tick;
+
+    assert_int_equal(clock_gettime(CLOCK_REALTIME, &f->start), 0);
+    do
+        assert_int_equal(clock_gettime(CLOCK_REALTIME_COARSE, &tick), 0);
+    while (is_before(&tick, &f->start));
+}
+
+static void change(struct fixture *f, const char *root)
+{
+    ol_auto_fd int fd = open(root, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+    assert_true(fd >= 0);
+    begin_changes(f);
+    delete_and_replace(fd);
+    modify(fd);
+    add(fd);
+}
+
+/* ---- dockerd ---- */
+
+/* The driver's layer of a container, as the daemon noted it; owned by the caller. */
+static char *their_layer(const struct docker *d)
+{
+    ol_auto_free char *path = NULL;
+
+    assert_true(asprintf(&path, "%s/image/%s/layerdb/mounts/%s/mount-id", d->data, d->driver,
+                         d->containers[0]) > 0);
+    return test_read(AT_FDCWD, path);
+}
+
+static void their_changes(struct fixture *f, struct docker *d)
+{
+    ol_auto_error struct ol_error err = OL_ERROR_INIT;
+    struct ol_engine_report report = {.id = ""};
+    ol_auto_free char *layer = their_layer(d);
+    ol_auto_free char *root = NULL;
+    bool mounts = strcmp(f->driver, "vfs") != 0;
+
+    if (mounts) {
+        assert_ok(d->base.ops->describe(&d->base, OL_STEP_CONTAINER_CREATE, &report, &err), &err);
+        assert_ok(d->base.ops->mount(&d->base, &err), &err);
+    }
+    assert_true(asprintf(&root, "%s/%s%s%s", d->home, mounts ? "" : "dir/", layer,
+                         mounts ? "/merged" : "") > 0);
+    change(f, root);
+    if (mounts)
+        assert_ok(d->base.ops->unmount(&d->base, &err), &err);
+    set_times(f, d->home, layer);
+}
+
+/* The layer's tar out of "docker save". */
+static void save_layer(struct fixture *f, struct docker *d)
+{
+    ol_auto_error struct ol_error err = OL_ERROR_INIT;
+    ol_auto_buf struct ol_buf answer = OL_BUF_INIT;
+    ol_auto_free char *request_path = NULL;
+    ol_auto_free char *archive = NULL;
+    struct ol_http_request request = {.method = "GET"};
+    struct ol_image *image = NULL;
+    struct ol_image_stream stream;
+    char id[OL_DIGEST_SIZE];
+    ol_auto_fd int fd = -1;
+
+    assert_true(asprintf(&request_path, "/images/%s/get", d->images[d->n_images - 1]) > 0);
+    request.path = request_path;
+    assert_ok(ol_http_do(d->http, &request, &answer, &err), &err);
+    assert_true(asprintf(&archive, "%s/saved.tar", f->dir.path) > 0);
+    fd = open(archive, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+    assert_int_equal(ol_io_write(fd, answer.data, answer.len), 0);
+    assert_ok(ol_image_open(archive, f->dir.path, &image, &err), &err);
+    assert_int_equal(ol_image_layer_count(image), 2);
+    assert_ok(ol_image_layer_open(image, 1, &stream, &err), &err);
+    f->theirs_fd = ol_layer_spool(f->dir.path, &stream.input, f->their_id, id, &err);
+    assert_ok(f->theirs_fd, &err); /* and it has the DiffID */
+    assert_ok(ol_image_layer_close(&stream, &err), &err);
+    ol_image_free(image);
+}
+
+static void commit_theirs(struct fixture *f)
+{
+    ol_auto_error struct ol_error err = OL_ERROR_INIT;
+    ol_auto_free char *dir = NULL;
+    ol_auto_free char *name = NULL;
+    const struct ol_input base = OL_INPUT_FD(tarball_fd(&f->base));
+    struct ol_engine_config config = {
+        .view = OL_VIEW_KERNEL, .keep_owner = true, .commits = 1, .timeout_s = 60};
+    struct ol_engine_report report = {.id = ""};
+    struct ol_engine *engine = NULL;
+
+    test_mkdir(f->dir.fd, "theirs", 0755);
+    assert_true(asprintf(&dir, "%s/theirs", f->dir.path) > 0);
+    assert_true(asprintf(&name, "docker/%s", f->driver) > 0);
+    config.dir = dir;
+    config.name = name;
+    assert_ok(ol_docker_engine_ops.open(&config, &engine, &err), &err);
+    assert_ok(engine->ops->prepare_layer(engine, &base, NULL, &err), &err);
+    assert_ok(engine->ops->import_layer(engine, &base, NULL, &report, &err), &err);
+    assert_ok(engine->ops->container_create(engine, &err), &err);
+    their_changes(f, (struct docker *)engine);
+    assert_ok(engine->ops->commit(engine, &report, &err), &err);
+    assert_ok(engine->ops->describe(engine, OL_STEP_COMMIT, &report, &err), &err);
+    memcpy(f->their_id, report.diff_id, OL_DIGEST_SIZE);
+    save_layer(f, (struct docker *)engine);
+    print_message("dockerd %s, %s: %s\n", engine->version, f->driver, f->their_id);
+    engine->ops->close(engine);
+}
+
+/* ---- overlab ---- */
+
+static void our_diff(struct fixture *f, struct ol_driver *drv, const char *layer)
+{
+    ol_auto_error struct ol_error err = OL_ERROR_INIT;
+    ol_auto_free char *init = NULL;
+    ol_auto_fd int out = -1;
+
+    assert_true(asprintf(&init, "%s-init", layer) > 0);
+    f->ours_fd = openat(f->dir.fd, "ours.tar", O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+    assert_true(f->ours_fd >= 0);
+    out = dup(f->ours_fd);
+    assert_true(out >= 0);
+    assert_ok(ol_driver_diff(drv, layer, init, &out, NULL, &err), &err);
+}
+
+static void commit_in(struct fixture *f, struct ol_driver *drv, struct ol_store *store)
+{
+    ol_auto_error struct ol_error err = OL_ERROR_INIT;
+    const struct ol_input base = OL_INPUT_FD(tarball_fd(&f->base));
+    struct ol_store_layer image;
+    struct ol_store_container container;
+    struct ol_store_commit commit = {.empty = false};
+    ol_auto_free char *root = NULL;
+
+    assert_ok(ol_store_register(store, NULL, &base, NULL, &image, NULL, NULL, NULL, &err), &err);
+    assert_ok(ol_store_container_create(store, image.chain_id, &container, &err), &err);
+    assert_ok(ol_driver_get(drv, container.mount_id, &root, &err), &err);
+    change(f, root);
+    assert_ok(ol_driver_put(drv, container.mount_id, &err), &err);
+    set_times(f, ol_driver_home(drv), container.mount_id);
+    our_diff(f, drv, container.mount_id);
+    assert_ok(ol_store_commit(store, container.id, &commit, &err), &err);
+    memcpy(f->our_id, commit.layer.diff_id, OL_DIGEST_SIZE);
+}
+
+static void commit_ours(struct fixture *f, const char *options)
+{
+    ol_auto_error struct ol_error err = OL_ERROR_INIT;
+    ol_auto_free char *home = NULL;
+    ol_auto_free char *image = NULL;
+    ol_auto_free char *name = NULL;
+    const struct ol_store_options store_options = {.sync = false};
+    struct ol_driver_config config = {.view = OL_VIEW_KERNEL, .keep_owner = true};
+    struct ol_driver *drv = NULL;
+    struct ol_store *store = NULL;
+
+    assert_true(asprintf(&home, "%s/ours/%s", f->dir.path, f->driver) > 0);
+    assert_true(asprintf(&image, "%s/ours/image", f->dir.path) > 0);
+    assert_true(asprintf(&name, "%s:%s", f->driver, options) > 0);
+    config.home = home;
+    assert_ok(ol_driver_open(name, &config, &drv, &err), &err);
+    assert_ok(ol_store_open(image, drv, &store_options, &store, &err), &err);
+    commit_in(f, drv, store);
+    ol_store_close(store);
+    ol_driver_close(drv);
+}
+
+/* ---- the tests ---- */
+
+/* Upstream's builds write no names, distributions' the host's. */
+static void commit_both(struct fixture *f, const char *driver, const char *more_options)
+{
+    ol_auto_free char *options = NULL;
+
+    f->driver = driver;
+    commit_theirs(f);
+    assert_true(asprintf(&options, "names=%s%s", tar_has_names(f->theirs_fd) ? "host" : "none",
+                         more_options) > 0);
+    commit_ours(f, options);
+}
+
+#define REQUIRE_ENGINE()                                                                           \
+    do {                                                                                           \
+        OL_REQUIRE(have_dockerd, "dockerd is not installed (Debian: docker.io)");                  \
+        OL_REQUIRE(can_mount_overlay, "dockerd and overlay mounts need CAP_SYS_ADMIN");            \
+    } while (0)
+
+static void same_bytes_engine__overlay2_commit_has_the_diff_id_of_dockerd(void **state)
+{
+    struct fixture *f = *state;
+
+    REQUIRE_ENGINE();
+    commit_both(f, "overlay2", "");
+    tar_assert_same(f->ours_fd, f->theirs_fd, false, "native diff");
+    assert_string_equal(f->our_id, f->their_id);
+}
+
+static void same_bytes_engine__overlay_commit_has_the_bytes_of_dockerd(void **state)
+{
+    struct fixture *f = *state;
+
+    REQUIRE_ENGINE();
+    commit_both(f, "overlay", "");
+    tar_assert_same(f->ours_fd, f->theirs_fd, true, "naive diff");
+}
+
+/* The tuned comparison, without a mount. */
+static void same_bytes_engine__overlay_diff_upper_has_the_bytes_of_dockerd(void **state)
+{
+    struct fixture *f = *state;
+
+    REQUIRE_ENGINE();
+    commit_both(f, "overlay", ",diff=upper");
+    tar_assert_same(f->ours_fd, f->theirs_fd, true, "naive diff of stacks");
+}
+
+static void same_bytes_engine__vfs_commit_has_the_bytes_of_dockerd(void **state)
+{
+    struct fixture *f = *state;
+
+    REQUIRE_ENGINE();
+    commit_both(f, "vfs", "");
+    tar_assert_same(f->ours_fd, f->theirs_fd, true, "naive diff");
+}
+
+int main(void)
+{
+#define CASE(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+    const struct CMUnitTest tests[] = {
+        CASE(same_bytes_engine__overlay2_commit_has_the_diff_id_of_dockerd),
+        CASE(same_bytes_engine__overlay_commit_has_the_bytes_of_dockerd),
+        CASE(same_bytes_engine__overlay_diff_upper_has_the_bytes_of_dockerd),
+        CASE(same_bytes_engine__vfs_commit_has_the_bytes_of_dockerd),
+    };
+    return cmocka_run_group_tests_name("same_bytes_engine", tests, NULL, NULL);
+}
