@@ -80,6 +80,7 @@ struct ol_driver {
     bool compare_stacks; /* the naive functions read stacks and mount nothing (diff=upper, and
                             always in the direct view) */
     bool host_names;     /* names=host: diffs carry the host's names of users and groups */
+    bool sleepless;      /* no real engine diffs as this driver does, so none would have slept */
     atomic_uint_fast64_t avoided_sleep_ns;
 };
 

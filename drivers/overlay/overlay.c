@@ -49,8 +49,10 @@ static int parse_options(struct overlay *o, struct ol_error *err)
     if (r == 0)
         r = ol_driver_option_choice(&o->base, "clone", clones, 0, &clone, err);
     o->diff_upper = diff == 1;
-    if (o->diff_upper)
+    if (o->diff_upper) {
         o->base.compare_stacks = true;
+        o->base.sleepless = true;
+    }
     o->link_all = clone == 1;
     return r;
 }
