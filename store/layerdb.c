@@ -84,19 +84,14 @@ int ol_layerdb_drop_retired(const struct ol_store *store, const struct ol_store_
     return ol_tree_remove(store->layers_fd, retired(layer).name, err);
 }
 
-/* One file of a write set, without a newline as moby writes them. */
-static int put(const struct ol_store *store, int set_fd, const char *name, const char *text,
-               struct ol_error *err)
-{
-    ol_auto_fd int fd = -1;
-    int r = ol_fs_write_file(set_fd, name, text, strlen(text), 0644, err);
+/* What a write set may hold, a layer's or a container's. */
+static const char *const set_files[] = {"size",     "parent",   "diff",
+                                        "cache-id", "mount-id", "init-id"};
 
-    if (r < 0 || !store->options.sync)
-        return r;
-    fd = openat(set_fd, name, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
-    if (fd < 0)
-        return ol_error_sys(err, errno, "cannot open '%s' to sync it", name);
-    return ol_fs_sync(fd, name, err);
+/* One file of a write set, without a newline as moby writes them. */
+static int put(int set_fd, const char *name, const char *text, struct ol_error *err)
+{
+    return ol_fs_write_file(set_fd, name, text, strlen(text), 0644, err);
 }
 
 static int open_set(const struct ol_store *store, const char *driver_id, struct ol_error *err)
@@ -108,9 +103,36 @@ static int open_set(const struct ol_store *store, const char *driver_id, struct 
                   : fd;
 }
 
+/* Writing all of them is begun before the first is waited for: a journal takes that as one
+ * transaction, where a file at a time is one each. */
+static int sync_files(int set_fd, struct ol_error *err)
+{
+    int fd[OL_ARRAY_LEN(set_files)];
+    int r = 0;
+
+    for (size_t i = 0; i < OL_ARRAY_LEN(set_files); i++) {
+        fd[i] = openat(set_fd, set_files[i], O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+        if (fd[i] >= 0)
+            (void)sync_file_range(fd[i], 0, 0, SYNC_FILE_RANGE_WRITE); /* only a hint */
+        else if (errno != ENOENT && r == 0)
+            r = ol_error_sys(err, errno, "cannot open '%s' to sync it", set_files[i]);
+    }
+    for (size_t i = 0; i < OL_ARRAY_LEN(set_files); i++) {
+        if (r == 0 && fd[i] >= 0)
+            r = ol_fs_sync(fd[i], set_files[i], err);
+        ol_fd_close(&fd[i]);
+    }
+    return r;
+}
+
 static int close_set(const struct ol_store *store, int set_fd, struct ol_error *err)
 {
-    return store->options.sync ? ol_fs_sync(set_fd, "write set", err) : 0;
+    int r;
+
+    if (!store->options.sync)
+        return 0;
+    r = sync_files(set_fd, err);
+    return r < 0 ? r : ol_fs_sync(set_fd, "write set", err);
 }
 
 int ol_layerdb_write_layer(const struct ol_store *store, const struct ol_store_layer *layer,
@@ -122,13 +144,13 @@ int ol_layerdb_write_layer(const struct ol_store *store, const struct ol_store_l
 
     (void)snprintf(size, sizeof size, "%" PRIu64, layer->size_bytes);
     if (r == 0)
-        r = put(store, fd, "size", size, err);
+        r = put(fd, "size", size, err);
     if (r == 0 && layer->parent[0] != '\0')
-        r = put(store, fd, "parent", layer->parent, err);
+        r = put(fd, "parent", layer->parent, err);
     if (r == 0)
-        r = put(store, fd, "diff", layer->diff_id, err);
+        r = put(fd, "diff", layer->diff_id, err);
     if (r == 0)
-        r = put(store, fd, "cache-id", layer->cache_id, err);
+        r = put(fd, "cache-id", layer->cache_id, err);
     return r < 0 ? r : close_set(store, fd, err);
 }
 
@@ -141,11 +163,11 @@ int ol_layerdb_write_container(const struct ol_store *store,
 
     (void)snprintf(init, sizeof init, "%s-init", container->mount_id);
     if (r == 0)
-        r = put(store, fd, "mount-id", container->mount_id, err);
+        r = put(fd, "mount-id", container->mount_id, err);
     if (r == 0)
-        r = put(store, fd, "init-id", init, err);
+        r = put(fd, "init-id", init, err);
     if (r == 0 && container->parent[0] != '\0')
-        r = put(store, fd, "parent", container->parent, err);
+        r = put(fd, "parent", container->parent, err);
     return r < 0 ? r : close_set(store, fd, err);
 }
 
