@@ -23,8 +23,9 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/sysmacros.h>
+#include <sys/un.h>
 #include <time.h>
 
 static const char capability[20] = {1, 0, 0, 2, 0, 4};
@@ -32,7 +33,8 @@ static const char capability[20] = {1, 0, 0, 2, 0, 4};
 struct fixture {
     struct test_dir dir;
     struct timespec start; /* of the changes */
-    struct tarball base;   /* the image's one layer */
+    struct tarball base;   /* the image's topmost layer, and mostly its only one */
+    struct ol_image *real; /* owned; a real image below it, or NULL */
     const char *driver;    /* "overlay2" */
     int theirs_fd, ours_fd;
     char their_id[OL_DIGEST_SIZE], our_id[OL_DIGEST_SIZE];
@@ -88,9 +90,27 @@ static int teardown(void **state)
     ol_fd_close(&f->theirs_fd);
     ol_fd_close(&f->ours_fd);
     tarball_fini(&f->base);
+    ol_image_free(f->real);
     test_dir_remove(&f->dir);
     free(f);
     return 0;
+}
+
+/* Every layer of the image, lowest first. */
+static void each_layer(struct fixture *f, void (*take)(void *data, const struct ol_input *tar),
+                       void *data)
+{
+    size_t layers = f->real != NULL ? ol_image_layer_count(f->real) : 0;
+    ol_auto_error struct ol_error err = OL_ERROR_INIT;
+
+    for (size_t i = 0; i < layers; i++) {
+        struct ol_image_stream stream;
+
+        assert_ok(ol_image_layer_open(f->real, i, &stream, &err), &err);
+        take(data, &stream.input);
+        assert_ok(ol_image_layer_close(&stream, &err), &err);
+    }
+    take(data, &OL_INPUT_FD(tarball_fd(&f->base)));
 }
 
 static bool have_dockerd(void)
@@ -275,32 +295,67 @@ static void their_changes(struct fixture *f, struct docker *d)
     set_times(f, d->home, layer);
 }
 
-/* The layer's tar out of "docker save". */
-static void save_layer(struct fixture *f, struct docker *d)
+/* The daemon's answer to a GET of what may be large, into a file. HTTP/1.0 ends with the stream. */
+static void download(const char *socket_path, const char *path, int out)
+{
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    ol_auto_free char *request = NULL;
+    ol_auto_fd int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    static char buffer[1 << 16];
+    const char *body;
+    ssize_t n;
+
+    assert_true(fd >= 0);
+    assert_true(strlen(socket_path) < sizeof address.sun_path);
+    memcpy(address.sun_path, socket_path, strlen(socket_path));
+    assert_int_equal(connect(fd, (struct sockaddr *)&address, sizeof address), 0);
+    assert_true(asprintf(&request, "GET %s HTTP/1.0\r\nHost: docker\r\n\r\n", path) > 0);
+    assert_int_equal(ol_io_write(fd, request, strlen(request)), 0);
+    n = ol_io_read(fd, buffer, sizeof buffer);
+    assert_true(n > 0);
+    body = memmem(buffer, (size_t)n, "\r\n\r\n", 4);
+    if (body == NULL || memmem(buffer, (size_t)(body - buffer), " 200 ", 5) == NULL)
+        fail_msg("dockerd's answer to GET %s: %.*s", path, (int)n, buffer);
+    body += 4;
+    assert_int_equal(ol_io_write(out, body, (size_t)(buffer + n - body)), 0);
+    while ((n = ol_io_read(fd, buffer, sizeof buffer)) > 0)
+        assert_int_equal(ol_io_write(out, buffer, (size_t)n), 0);
+    assert_int_equal(n, 0);
+}
+
+/* The topmost layer's tar out of "docker save". */
+static void save_layer(struct fixture *f, const struct docker *d)
 {
     ol_auto_error struct ol_error err = OL_ERROR_INIT;
-    ol_auto_buf struct ol_buf answer = OL_BUF_INIT;
-    ol_auto_free char *request_path = NULL;
+    ol_auto_free char *path = NULL;
     ol_auto_free char *archive = NULL;
-    struct ol_http_request request = {.method = "GET"};
     struct ol_image *image = NULL;
     struct ol_image_stream stream;
     char id[OL_DIGEST_SIZE];
     ol_auto_fd int fd = -1;
 
-    assert_true(asprintf(&request_path, "/images/%s/get", d->images[d->n_images - 1]) > 0);
-    request.path = request_path;
-    assert_ok(ol_http_do(d->http, &request, &answer, &err), &err);
+    assert_true(asprintf(&path, "/images/%s/get", d->images[d->n_images - 1]) > 0);
     assert_true(asprintf(&archive, "%s/saved.tar", f->dir.path) > 0);
-    fd = open(archive, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
-    assert_int_equal(ol_io_write(fd, answer.data, answer.len), 0);
+    fd = open(archive, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+    assert_true(fd >= 0);
+    download(d->socket_path, path, fd);
     assert_ok(ol_image_open(archive, f->dir.path, &image, &err), &err);
-    assert_int_equal(ol_image_layer_count(image), 2);
-    assert_ok(ol_image_layer_open(image, 1, &stream, &err), &err);
+    assert_ok(ol_image_layer_open(image, ol_image_layer_count(image) - 1, &stream, &err), &err);
     f->theirs_fd = ol_layer_spool(f->dir.path, &stream.input, f->their_id, id, &err);
     assert_ok(f->theirs_fd, &err); /* and it has the DiffID */
     assert_ok(ol_image_layer_close(&stream, &err), &err);
     ol_image_free(image);
+}
+
+static void import_theirs(void *data, const struct ol_input *tar)
+{
+    struct ol_engine *engine = data;
+    ol_auto_error struct ol_error err = OL_ERROR_INIT;
+    struct ol_engine_report report = {.id = ""};
+
+    assert_ok(engine->ops->prepare_layer(engine, tar, NULL, &err), &err);
+    assert_ok(engine->ops->import_layer(engine, tar, NULL, &report, &err), &err);
+    assert_ok(engine->ops->describe(engine, OL_STEP_LAYER_APPLY, &report, &err), &err);
 }
 
 static void commit_theirs(struct fixture *f)
@@ -308,7 +363,6 @@ static void commit_theirs(struct fixture *f)
     ol_auto_error struct ol_error err = OL_ERROR_INIT;
     ol_auto_free char *dir = NULL;
     ol_auto_free char *name = NULL;
-    const struct ol_input base = OL_INPUT_FD(tarball_fd(&f->base));
     struct ol_engine_config config = {
         .view = OL_VIEW_KERNEL, .keep_owner = true, .commits = 1, .timeout_s = 60};
     struct ol_engine_report report = {.id = ""};
@@ -320,8 +374,7 @@ static void commit_theirs(struct fixture *f)
     config.dir = dir;
     config.name = name;
     assert_ok(ol_docker_engine_ops.open(&config, &engine, &err), &err);
-    assert_ok(engine->ops->prepare_layer(engine, &base, NULL, &err), &err);
-    assert_ok(engine->ops->import_layer(engine, &base, NULL, &report, &err), &err);
+    each_layer(f, import_theirs, engine);
     assert_ok(engine->ops->container_create(engine, &err), &err);
     their_changes(f, (struct docker *)engine);
     assert_ok(engine->ops->commit(engine, &report, &err), &err);
@@ -348,17 +401,33 @@ static void our_diff(struct fixture *f, struct ol_driver *drv, const char *layer
     assert_ok(ol_driver_diff(drv, layer, init, &out, NULL, &err), &err);
 }
 
+struct our_image {
+    struct ol_store *store;
+    struct ol_store_layer top;
+};
+
+static void import_ours(void *data, const struct ol_input *tar)
+{
+    struct our_image *image = data;
+    ol_auto_error struct ol_error err = OL_ERROR_INIT;
+    char below[OL_DIGEST_SIZE];
+
+    memcpy(below, image->top.chain_id, sizeof below);
+    assert_ok(ol_store_register(image->store, below[0] != '\0' ? below : NULL, tar, NULL,
+                                &image->top, NULL, NULL, NULL, &err),
+              &err);
+}
+
 static void commit_in(struct fixture *f, struct ol_driver *drv, struct ol_store *store)
 {
     ol_auto_error struct ol_error err = OL_ERROR_INIT;
-    const struct ol_input base = OL_INPUT_FD(tarball_fd(&f->base));
-    struct ol_store_layer image;
+    struct our_image image = {.store = store};
     struct ol_store_container container;
     struct ol_store_commit commit = {.empty = false};
     ol_auto_free char *root = NULL;
 
-    assert_ok(ol_store_register(store, NULL, &base, NULL, &image, NULL, NULL, NULL, &err), &err);
-    assert_ok(ol_store_container_create(store, image.chain_id, &container, &err), &err);
+    each_layer(f, import_ours, &image);
+    assert_ok(ol_store_container_create(store, image.top.chain_id, &container, &err), &err);
     assert_ok(ol_driver_get(drv, container.mount_id, &root, &err), &err);
     change(f, root);
     assert_ok(ol_driver_put(drv, container.mount_id, &err), &err);
@@ -448,6 +517,46 @@ static void same_bytes_engine__vfs_commit_has_the_bytes_of_dockerd(void **state)
     tar_assert_same(f->ours_fd, f->theirs_fd, true, "naive diff");
 }
 
+static const char *real_image(void)
+{
+    const char *path = getenv("OL_REAL_IMAGE");
+
+    return path != NULL ? path : "/var/cache/overlab/debian-real.tar";
+}
+
+static bool have_real_image(void)
+{
+    return access(real_image(), R_OK) == 0;
+}
+
+static void commit_on_real_image(struct fixture *f, const char *driver)
+{
+    ol_auto_error struct ol_error err = OL_ERROR_INIT;
+
+    OL_REQUIRE(have_real_image, "OL_REAL_IMAGE names no image (scripts/real-image makes one)");
+    assert_ok(ol_image_open(real_image(), f->dir.path, &f->real, &err), &err);
+    commit_both(f, driver, "");
+}
+
+static void same_bytes_engine__overlay2_on_a_real_image(void **state)
+{
+    struct fixture *f = *state;
+
+    REQUIRE_ENGINE();
+    commit_on_real_image(f, "overlay2");
+    tar_assert_same(f->ours_fd, f->theirs_fd, false, "native diff");
+    assert_string_equal(f->our_id, f->their_id);
+}
+
+static void same_bytes_engine__overlay_on_a_real_image(void **state)
+{
+    struct fixture *f = *state;
+
+    REQUIRE_ENGINE();
+    commit_on_real_image(f, "overlay");
+    tar_assert_same(f->ours_fd, f->theirs_fd, true, "naive diff");
+}
+
 int main(void)
 {
 #define CASE(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
@@ -456,6 +565,8 @@ int main(void)
         CASE(same_bytes_engine__overlay_commit_has_the_bytes_of_dockerd),
         CASE(same_bytes_engine__overlay_diff_upper_has_the_bytes_of_dockerd),
         CASE(same_bytes_engine__vfs_commit_has_the_bytes_of_dockerd),
+        CASE(same_bytes_engine__overlay2_on_a_real_image),
+        CASE(same_bytes_engine__overlay_on_a_real_image),
     };
     return cmocka_run_group_tests_name("same_bytes_engine", tests, NULL, NULL);
 }
