@@ -34,6 +34,11 @@ void ol_mount_plan_fini(struct ol_mount_plan *plan)
     free(plan->work);
 }
 
+static struct ol_mounted *from(struct ol_driver *drv)
+{
+    return (struct ol_mounted *)drv; /* base is its first member; only such drivers come here */
+}
+
 int ol_mounted_unsupported(const char *id, struct ol_error *err)
 {
     return ol_error_set(err, -EOPNOTSUPP,
@@ -127,9 +132,9 @@ static int get_locked(struct ol_mounted *mounted, struct ol_driver *drv, const c
     return 0;
 }
 
-int ol_mounted_get(struct ol_mounted *mounted, struct ol_driver *drv, const char *id,
-                   char **ret_path, struct ol_error *err)
+int ol_mounted_get(struct ol_driver *drv, const char *id, char **ret_path, struct ol_error *err)
 {
+    struct ol_mounted *mounted = from(drv);
     int r = ol_refs_lock(mounted->refs, id, err);
 
     if (r < 0)
@@ -184,9 +189,9 @@ static int put_locked(struct ol_mounted *mounted, struct ol_driver *drv, const c
     return r;
 }
 
-int ol_mounted_put(struct ol_mounted *mounted, struct ol_driver *drv, const char *id,
-                   struct ol_error *err)
+int ol_mounted_put(struct ol_driver *drv, const char *id, struct ol_error *err)
 {
+    struct ol_mounted *mounted = from(drv);
     int r = ol_refs_lock(mounted->refs, id, err);
 
     if (r < 0)
@@ -196,9 +201,9 @@ int ol_mounted_put(struct ol_mounted *mounted, struct ol_driver *drv, const char
     return r;
 }
 
-int ol_mounted_drop(struct ol_mounted *mounted, struct ol_driver *drv, const char *id,
-                    struct ol_error *err)
+int ol_mounted_drop(struct ol_driver *drv, const char *id, struct ol_error *err)
 {
+    struct ol_mounted *mounted = from(drv);
     ol_auto_free char *merged = NULL;
     int r = ol_driver_layer_path(drv, id, "merged", &merged, err);
 
@@ -209,8 +214,9 @@ int ol_mounted_drop(struct ol_mounted *mounted, struct ol_driver *drv, const cha
     return r;
 }
 
-int ol_mounted_keep(struct ol_mounted *mounted, const char *id, struct ol_error *err)
+int ol_mounted_keep(struct ol_driver *drv, const char *id, struct ol_error *err)
 {
+    struct ol_mounted *mounted = from(drv);
     int r = ol_refs_lock(mounted->refs, id, err);
 
     if (r < 0)
@@ -232,11 +238,11 @@ static void unmount_ours(const char *id, void *data)
         (void)unmount_merged(drv, id, merged, NULL);
 }
 
-void ol_mounted_fini(struct ol_mounted *mounted, struct ol_driver *drv)
+void ol_mounted_fini(struct ol_mounted *mounted)
 {
     if (mounted->refs == NULL)
         return;
-    ol_refs_each_ours(mounted->refs, unmount_ours, drv);
+    ol_refs_each_ours(mounted->refs, unmount_ours, &mounted->base);
     ol_refs_free(mounted->refs);
     mounted->refs = NULL;
 }
@@ -323,9 +329,10 @@ static int rootfs_direct(struct ol_mounted *mounted, struct ol_driver *drv, cons
     return r;
 }
 
-int ol_mounted_rootfs(struct ol_mounted *mounted, struct ol_driver *drv, const char *id,
-                      struct ol_rootfs **ret, struct ol_error *err)
+int ol_mounted_rootfs(struct ol_driver *drv, const char *id, struct ol_rootfs **ret,
+                      struct ol_error *err)
 {
+    struct ol_mounted *mounted = from(drv);
     __attribute__((cleanup(ol_mount_plan_fini))) struct ol_mount_plan plan = {.plain = NULL};
     ol_auto_fd int layer_fd = -1;
     int r;
@@ -341,9 +348,9 @@ int ol_mounted_rootfs(struct ol_mounted *mounted, struct ol_driver *drv, const c
     return rootfs_direct(mounted, drv, id, layer_fd, plan.read_only, ret, err);
 }
 
-int ol_mounted_touch(struct ol_mounted *mounted, struct ol_driver *drv, const char *id,
-                     struct ol_error *err)
+int ol_mounted_touch(struct ol_driver *drv, const char *id, struct ol_error *err)
 {
+    struct ol_mounted *mounted = from(drv);
     __attribute__((cleanup(ol_mount_plan_fini))) struct ol_mount_plan plan = {.plain = NULL};
     ol_auto_fd int layer_fd = -1;
     ol_auto_fd int work_fd = -1;

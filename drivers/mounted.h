@@ -26,8 +26,10 @@ struct ol_mount_plan {
 int ol_mount_plan_lower(struct ol_mount_plan *plan, const char *name, struct ol_error *err);
 void ol_mount_plan_fini(struct ol_mount_plan *plan);
 
-/* One per driver instance. */
+/* A driver of mounted layers: the first member of its instance. get, put, keep, cleanup, rootfs and
+ * touch below are its operations as they stand. */
 struct ol_mounted {
+    struct ol_driver base;
     struct ol_refs *refs; /* owned */
     int (*plan)(struct ol_driver *drv, const char *id, int layer_fd, struct ol_mount_plan *ret,
                 struct ol_error *err);
@@ -35,21 +37,18 @@ struct ol_mounted {
 };
 
 /** Clean the home, try a mount (when the home is new and the view mounts), make the counter. */
-int ol_mounted_init(struct ol_mounted *mounted, struct ol_driver *drv, struct ol_error *err);
+int ol_mounted_init(struct ol_mounted *mounted, struct ol_error *err);
 
 /** Unmount what is ours and was not kept, free. */
-void ol_mounted_fini(struct ol_mounted *mounted, struct ol_driver *drv);
+void ol_mounted_fini(struct ol_mounted *mounted);
 
-int ol_mounted_get(struct ol_mounted *mounted, struct ol_driver *drv, const char *id,
-                   char **ret_path, struct ol_error *err);
-int ol_mounted_put(struct ol_mounted *mounted, struct ol_driver *drv, const char *id,
-                   struct ol_error *err);
-int ol_mounted_keep(struct ol_mounted *mounted, const char *id, struct ol_error *err);
-int ol_mounted_cleanup(struct ol_mounted *mounted, struct ol_driver *drv, struct ol_error *err);
+int ol_mounted_get(struct ol_driver *drv, const char *id, char **ret_path, struct ol_error *err);
+int ol_mounted_put(struct ol_driver *drv, const char *id, struct ol_error *err);
+int ol_mounted_keep(struct ol_driver *drv, const char *id, struct ol_error *err);
+int ol_mounted_cleanup(struct ol_driver *drv, struct ol_error *err);
 
 /** Under the id's lock: unmount whatever is on merged, drop the count. For remove. */
-int ol_mounted_drop(struct ol_mounted *mounted, struct ol_driver *drv, const char *id,
-                    struct ol_error *err);
+int ol_mounted_drop(struct ol_driver *drv, const char *id, struct ol_error *err);
 
 /** True while the layer is mounted. */
 bool ol_mounted_is(const struct ol_driver *drv, const char *id);
@@ -59,15 +58,14 @@ bool ol_mounted_is(const struct ol_driver *drv, const char *id);
  * the direct view ops->stack and the work directory, one writer at a time (-EBUSY): a second one
  * would take the first one's work directory away.
  */
-int ol_mounted_rootfs(struct ol_mounted *mounted, struct ol_driver *drv, const char *id,
-                      struct ol_rootfs **ret, struct ol_error *err);
+int ol_mounted_rootfs(struct ol_driver *drv, const char *id, struct ol_rootfs **ret,
+                      struct ol_error *err);
 
 /**
  * ops->touch in the direct view: work/work as a mount makes it, which drops the cached whiteout of
  * an earlier session - unless a root of the layer is open, as a nested get would not mount.
  */
-int ol_mounted_touch(struct ol_mounted *mounted, struct ol_driver *drv, const char *id,
-                     struct ol_error *err);
+int ol_mounted_touch(struct ol_driver *drv, const char *id, struct ol_error *err);
 
 /** -EOPNOTSUPP naming the layer: the direct view cannot do what needs a mount. */
 int ol_mounted_unsupported(const char *id, struct ol_error *err);
@@ -76,6 +74,10 @@ int ol_mounted_unsupported(const char *id, struct ol_error *err);
 int ol_mounted_has_dtype(const struct ol_driver *drv, bool *ret, struct ol_error *err);
 
 /** "Backing Filesystem" and "Supports d_type". */
-int ol_mounted_status(const struct ol_driver *drv, struct ol_pairs *ret, struct ol_error *err);
+int ol_mounted_status(struct ol_driver *drv, struct ol_pairs *ret, struct ol_error *err);
+
+/** For ops->metadata: key with the path of name in the layer's directory. */
+int ol_mounted_add_path(const struct ol_driver *drv, const char *id, const char *key,
+                        const char *name, struct ol_pairs *ret, struct ol_error *err);
 
 #endif

@@ -193,7 +193,18 @@ int ol_mounted_has_dtype(const struct ol_driver *drv, bool *ret, struct ol_error
     return r;
 }
 
-int ol_mounted_status(const struct ol_driver *drv, struct ol_pairs *ret, struct ol_error *err)
+int ol_mounted_add_path(const struct ol_driver *drv, const char *id, const char *key,
+                        const char *name, struct ol_pairs *ret, struct ol_error *err)
+{
+    ol_auto_free char *path = NULL;
+    int r = ol_driver_layer_path(drv, id, name, &path, err);
+
+    if (r == 0 && ol_pairs_add(ret, key, path) < 0)
+        r = ol_error_nomem(err);
+    return r;
+}
+
+int ol_mounted_status(struct ol_driver *drv, struct ol_pairs *ret, struct ol_error *err)
 {
     struct statfs fs;
     bool dtype = false;
@@ -232,8 +243,9 @@ static int stop_at_first(const char *id, void *data)
     return 1;
 }
 
-int ol_mounted_init(struct ol_mounted *mounted, struct ol_driver *drv, struct ol_error *err)
+int ol_mounted_init(struct ol_mounted *mounted, struct ol_error *err)
 {
+    struct ol_driver *drv = &mounted->base;
     int has_layers;
     int r = clean_home(drv, err);
 
@@ -249,8 +261,9 @@ int ol_mounted_init(struct ol_mounted *mounted, struct ol_driver *drv, struct ol
     return r < 0 ? r : ol_refs_new(&mounted->refs, err);
 }
 
-int ol_mounted_cleanup(struct ol_mounted *mounted, struct ol_driver *drv, struct ol_error *err)
+int ol_mounted_cleanup(struct ol_driver *drv, struct ol_error *err)
 {
+    struct ol_mounted *mounted = (struct ol_mounted *)drv;
     int r = ol_mount_detach_below(drv->config.home, err);
 
     if (r < 0)

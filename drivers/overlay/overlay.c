@@ -25,7 +25,7 @@
 
 struct overlay *overlay_from(struct ol_driver *drv)
 {
-    return (struct overlay *)drv; /* base is its first member; only our own table brings us here */
+    return (struct overlay *)drv; /* its first member; only our own table brings us here */
 }
 
 /* ---- open and close ---- */
@@ -40,18 +40,18 @@ static int parse_options(struct overlay *o, struct ol_error *err)
     static const char *const clones[] = {"files", "all", NULL};
     unsigned diff = 0;
     unsigned clone = 0;
-    int r = ol_driver_options_check(&o->base, known, err);
+    int r = ol_driver_options_check(&o->mounted.base, known, err);
 
     if (r == 0)
-        r = ol_driver_take_names(&o->base, err);
+        r = ol_driver_take_names(&o->mounted.base, err);
     if (r == 0)
-        r = ol_driver_option_choice(&o->base, "diff", diffs, 0, &diff, err);
+        r = ol_driver_option_choice(&o->mounted.base, "diff", diffs, 0, &diff, err);
     if (r == 0)
-        r = ol_driver_option_choice(&o->base, "clone", clones, 0, &clone, err);
+        r = ol_driver_option_choice(&o->mounted.base, "clone", clones, 0, &clone, err);
     o->diff_upper = diff == 1;
     if (o->diff_upper) {
-        o->base.compare_stacks = true;
-        o->base.sleepless = true;
+        o->mounted.base.compare_stacks = true;
+        o->mounted.base.sleepless = true;
     }
     o->link_all = clone == 1;
     return r;
@@ -64,16 +64,15 @@ static int overlay_open(const struct ol_driver *base, struct ol_driver **ret, st
 
     if (o == NULL)
         return ol_error_nomem(err);
-    o->base = *base;
-    o->mounted = (struct ol_mounted){.plan = overlay_plan, .test_lowers = 1};
+    o->mounted = (struct ol_mounted){.base = *base, .plan = overlay_plan, .test_lowers = 1};
     r = parse_options(o, err);
     if (r == 0)
-        r = ol_mounted_init(&o->mounted, &o->base, err);
+        r = ol_mounted_init(&o->mounted, err);
     if (r < 0) {
         free(o);
         return r;
     }
-    *ret = &o->base;
+    *ret = &o->mounted.base;
     return 0;
 }
 
@@ -81,7 +80,7 @@ static void overlay_close(struct ol_driver *drv)
 {
     struct overlay *o = overlay_from(drv);
 
-    ol_mounted_fini(&o->mounted, drv);
+    ol_mounted_fini(&o->mounted);
     free(o);
 }
 
@@ -210,7 +209,7 @@ static int overlay_create(struct ol_driver *drv, const struct ol_layer_spec *spe
     return r;
 }
 
-/* ---- remove, get, put ---- */
+/* ---- remove ---- */
 
 static int overlay_remove(struct ol_driver *drv, const char *id, struct ol_error *err)
 {
@@ -219,37 +218,11 @@ static int overlay_remove(struct ol_driver *drv, const char *id, struct ol_error
 
     if (r < 0)
         return r;
-    r = ol_mounted_drop(&o->mounted, drv, id, err);
+    r = ol_mounted_drop(drv, id, err);
     if (r == 0)
         r = ol_layer_remove(drv->home_fd, drv->config.home, id, err);
     ol_refs_unlock(o->mounted.refs, id);
     return r;
-}
-
-static int overlay_get(struct ol_driver *drv, const char *id, char **ret_path, struct ol_error *err)
-{
-    return ol_mounted_get(&overlay_from(drv)->mounted, drv, id, ret_path, err);
-}
-
-static int overlay_put(struct ol_driver *drv, const char *id, struct ol_error *err)
-{
-    return ol_mounted_put(&overlay_from(drv)->mounted, drv, id, err);
-}
-
-static int overlay_keep(struct ol_driver *drv, const char *id, struct ol_error *err)
-{
-    return ol_mounted_keep(&overlay_from(drv)->mounted, id, err);
-}
-
-static int overlay_cleanup(struct ol_driver *drv, struct ol_error *err)
-{
-    return ol_mounted_cleanup(&overlay_from(drv)->mounted, drv, err);
-}
-
-static int overlay_rootfs(struct ol_driver *drv, const char *id, struct ol_rootfs **ret,
-                          struct ol_error *err)
-{
-    return ol_mounted_rootfs(&overlay_from(drv)->mounted, drv, id, ret, err);
 }
 
 /* ---- stacks ---- */
@@ -307,21 +280,10 @@ static int overlay_touch(struct ol_driver *drv, const char *id, struct ol_error 
 
     if (o->diff_upper) /* mounts nothing in any view */
         return 0;
-    return ol_mounted_touch(&o->mounted, drv, id, err);
+    return ol_mounted_touch(drv, id, err);
 }
 
 /* ---- answers ---- */
-
-static int add_path(const struct ol_driver *drv, const char *id, const char *key, const char *name,
-                    struct ol_pairs *ret, struct ol_error *err)
-{
-    ol_auto_free char *path = NULL;
-    int r = ol_driver_layer_path(drv, id, name, &path, err);
-
-    if (r == 0 && ol_pairs_add(ret, key, path) < 0)
-        r = ol_error_nomem(err);
-    return r;
-}
 
 static int overlay_metadata(struct ol_driver *drv, const char *id, struct ol_pairs *ret,
                             struct ol_error *err)
@@ -333,22 +295,17 @@ static int overlay_metadata(struct ol_driver *drv, const char *id, struct ol_pai
     if (layer_fd < 0)
         return layer_fd;
     if (ol_fs_exists(layer_fd, "root"))
-        return add_path(drv, id, "RootDir", "root", ret, err);
+        return ol_mounted_add_path(drv, id, "RootDir", "root", ret, err);
     r = overlay_read_lower_id(layer_fd, &lower_id, err);
     if (r == 0)
-        r = add_path(drv, lower_id, "LowerDir", "root", ret, err);
+        r = ol_mounted_add_path(drv, lower_id, "LowerDir", "root", ret, err);
     if (r == 0)
-        r = add_path(drv, id, "UpperDir", "upper", ret, err);
+        r = ol_mounted_add_path(drv, id, "UpperDir", "upper", ret, err);
     if (r == 0)
-        r = add_path(drv, id, "WorkDir", "work", ret, err);
+        r = ol_mounted_add_path(drv, id, "WorkDir", "work", ret, err);
     if (r == 0)
-        r = add_path(drv, id, "MergedDir", "merged", ret, err);
+        r = ol_mounted_add_path(drv, id, "MergedDir", "merged", ret, err);
     return r;
-}
-
-static int overlay_status(struct ol_driver *drv, struct ol_pairs *ret, struct ol_error *err)
-{
-    return ol_mounted_status(drv, ret, err);
 }
 
 const struct ol_driver_ops ol_overlay_ops = {
@@ -359,14 +316,14 @@ const struct ol_driver_ops ol_overlay_ops = {
     .close = overlay_close,
     .create = overlay_create,
     .remove = overlay_remove,
-    .get = overlay_get,
-    .put = overlay_put,
+    .get = ol_mounted_get,
+    .put = ol_mounted_put,
     .stack = overlay_stack,
     .touch = overlay_touch,
     .apply_diff = overlay_apply_diff,
-    .rootfs = overlay_rootfs,
-    .status = overlay_status,
+    .rootfs = ol_mounted_rootfs,
+    .status = ol_mounted_status,
     .metadata = overlay_metadata,
-    .cleanup = overlay_cleanup,
-    .keep = overlay_keep,
+    .cleanup = ol_mounted_cleanup,
+    .keep = ol_mounted_keep,
 };

@@ -6,7 +6,6 @@
 #include "drivers/mounted.h"
 
 struct overlay {
-    struct ol_driver base;
     struct ol_mounted mounted;
     bool diff_upper; /* diff=upper: compare the layers' own directories, mount nothing */
     bool link_all;   /* clone=all: hard-link everything but directories */

@@ -94,9 +94,9 @@ static int try_mounted(struct overlay2 *o, const char *base, int test_fd, struct
         .upper = "l3",
         .work = "work",
         .target = "merged",
-        .userxattr = o->base.config.view == OL_VIEW_USERNS,
+        .userxattr = o->mounted.base.config.view == OL_VIEW_USERNS,
     };
-    enum ol_overlay_ns ns = ol_driver_ns(&o->base);
+    enum ol_overlay_ns ns = ol_driver_ns(&o->mounted.base);
     ol_auto_free char *merged = NULL;
     int r = mark_opaque(test_fd, ns, err);
 
@@ -120,17 +120,17 @@ static int try_native(struct overlay2 *o, struct ol_error *err)
     ol_auto_free char *name = NULL;
     ol_auto_free char *base = NULL;
     ol_auto_fd int test_fd = -1;
-    int r = ol_fs_mkdir_temp(o->base.home_fd, OL_LAYER_TEST, &name, err);
+    int r = ol_fs_mkdir_temp(o->mounted.base.home_fd, OL_LAYER_TEST, &name, err);
 
     if (r < 0)
         return r;
-    test_fd = ol_layer_subdir(o->base.home_fd, name, err);
+    test_fd = ol_layer_subdir(o->mounted.base.home_fd, name, err);
     r = test_fd < 0 ? test_fd : make_dirs(test_fd, err);
     if (r == 0)
-        r = ol_driver_layer_path(&o->base, name, NULL, &base, err);
+        r = ol_driver_layer_path(&o->mounted.base, name, NULL, &base, err);
     if (r == 0)
         r = try_mounted(o, base, test_fd, err);
-    (void)ol_tree_remove(o->base.home_fd, name, NULL); /* else the next open removes it */
+    (void)ol_tree_remove(o->mounted.base.home_fd, name, NULL); /* else the next open removes it */
     return r;
 }
 
@@ -139,7 +139,7 @@ bool overlay2_native(struct overlay2 *o)
     ol_auto_error struct ol_error err = OL_ERROR_INIT;
     bool native;
 
-    if (o->base.config.view == OL_VIEW_DIRECT)
+    if (o->mounted.base.config.view == OL_VIEW_DIRECT)
         return true; /* the upper is written by us: no redirects, no copied marks */
     (void)pthread_mutex_lock(&o->once); /* a default mutex of ours: no error is possible */
     if (!o->native_known) {

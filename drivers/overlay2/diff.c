@@ -41,7 +41,7 @@ static int is_direct_parent(struct overlay2 *o, int layer_fd, const char *parent
 static int choose(struct overlay2 *o, const char *id, const char *parent, bool may_force_naive,
                   int *ret_layer_fd, bool *ret_native, struct ol_error *err)
 {
-    ol_auto_fd int layer_fd = ol_layer_open(o->base.home_fd, id, err);
+    ol_auto_fd int layer_fd = ol_layer_open(o->mounted.base.home_fd, id, err);
     int r = layer_fd < 0 ? layer_fd : is_direct_parent(o, layer_fd, parent, ret_native, err);
 
     if (r < 0)

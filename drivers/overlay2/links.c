@@ -154,7 +154,7 @@ int overlay2_links_clean(struct overlay2 *o, struct ol_error *err)
         return ol_error_sys(err, -r, "cannot list the short links");
     for (size_t i = 0; i < list.count && r == 0; i++) {
         ol_auto_free char *id = read_target(o->links_fd, list.items[i].name);
-        if (id == NULL || ol_layer_exists(o->base.home_fd, id))
+        if (id == NULL || ol_layer_exists(o->mounted.base.home_fd, id))
             continue; /* not one of ours, or alive */
         ol_trace(OL_TRACE_DRIVER, "removing 'l/%s': layer '%s' is gone", list.items[i].name, id);
         r = ol_fs_unlink(o->links_fd, list.items[i].name, err);

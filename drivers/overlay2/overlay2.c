@@ -25,7 +25,7 @@
 
 struct overlay2 *overlay2_from(struct ol_driver *drv)
 {
-    return (struct overlay2 *)drv; /* base is its first member; only our own table brings us here */
+    return (struct overlay2 *)drv; /* its first member; only our own table brings us here */
 }
 
 /* ---- open and close ---- */
@@ -38,27 +38,28 @@ static int parse_options(struct overlay2 *o, struct ol_error *err)
     static const char *const known[] = {"diff", "names", NULL};
     static const char *const diffs[] = {"native", "naive", NULL};
     unsigned diff = 0;
-    int r = ol_driver_options_check(&o->base, known, err);
+    int r = ol_driver_options_check(&o->mounted.base, known, err);
 
     if (r == 0)
-        r = ol_driver_take_names(&o->base, err);
+        r = ol_driver_take_names(&o->mounted.base, err);
     if (r == 0)
-        r = ol_driver_option_choice(&o->base, "diff", diffs, 0, &diff, err);
+        r = ol_driver_option_choice(&o->mounted.base, "diff", diffs, 0, &diff, err);
     o->force_naive = diff == 1;
     if (o->force_naive)
-        o->base.caps &= ~(unsigned)OL_CAP_NATIVE_DIFF;
+        o->mounted.base.caps &= ~(unsigned)OL_CAP_NATIVE_DIFF;
     return r;
 }
 
 static int open_links(struct overlay2 *o, struct ol_error *err)
 {
-    int r = ol_layer_exists(o->base.home_fd, "l") ? 0
-                                                  : ol_fs_mkdir(o->base.home_fd, "l", 0700, err);
+    int r = ol_layer_exists(o->mounted.base.home_fd, "l")
+                ? 0
+                : ol_fs_mkdir(o->mounted.base.home_fd, "l", 0700, err);
 
     if (r < 0)
         return r;
-    o->links_fd = ol_layer_subdir(o->base.home_fd, "l", err);
-    if (o->links_fd < 0 || o->base.others)
+    o->links_fd = ol_layer_subdir(o->mounted.base.home_fd, "l", err);
+    if (o->links_fd < 0 || o->mounted.base.others)
         return o->links_fd < 0 ? o->links_fd : 0;
     return overlay2_links_clean(o, err);
 }
@@ -67,7 +68,7 @@ static void overlay2_close(struct ol_driver *drv)
 {
     struct overlay2 *o = overlay2_from(drv);
 
-    ol_mounted_fini(&o->mounted, drv);
+    ol_mounted_fini(&o->mounted);
     ol_fd_close(&o->links_fd);
     (void)pthread_mutex_destroy(&o->once);
     free(o->native_why);
@@ -81,21 +82,20 @@ static int overlay2_open(const struct ol_driver *base, struct ol_driver **ret, s
 
     if (o == NULL)
         return ol_error_nomem(err);
-    o->base = *base;
     o->links_fd = -1;
     o->has_index = ol_overlay_has_index();
     (void)pthread_mutex_init(&o->once, NULL); /* cannot fail with default attributes */
-    o->mounted = (struct ol_mounted){.plan = overlay2_plan, .test_lowers = 2};
+    o->mounted = (struct ol_mounted){.base = *base, .plan = overlay2_plan, .test_lowers = 2};
     r = parse_options(o, err);
     if (r == 0)
-        r = ol_mounted_init(&o->mounted, &o->base, err);
+        r = ol_mounted_init(&o->mounted, err);
     if (r == 0)
         r = open_links(o, err);
     if (r < 0) {
-        overlay2_close(&o->base);
+        overlay2_close(&o->mounted.base);
         return r;
     }
-    *ret = &o->base;
+    *ret = &o->mounted.base;
     return 0;
 }
 
@@ -259,7 +259,7 @@ static int unlink_gone(struct overlay2 *o, const char *id, struct ol_error *err)
 
     if (asprintf(&gone, OL_LAYER_GONE "%s", id) < 0)
         return ol_error_nomem(err);
-    fd = ol_fs_open_dir(o->base.home_fd, gone);
+    fd = ol_fs_open_dir(o->mounted.base.home_fd, gone);
     if (fd < 0 || overlay2_link_read(fd, link, NULL) < 0)
         return 0;
     return ol_fs_unlink(o->links_fd, link, err);
@@ -269,7 +269,8 @@ static int purge(struct overlay2 *o, const char *id, struct ol_error *err)
 {
     int r = unlink_gone(o, id, err);
 
-    return r < 0 ? r : ol_layer_purge(o->base.home_fd, o->base.config.home, id, err);
+    return r < 0 ? r
+                 : ol_layer_purge(o->mounted.base.home_fd, o->mounted.base.config.home, id, err);
 }
 
 static int overlay2_remove(struct ol_driver *drv, const char *id, struct ol_error *err)
@@ -279,7 +280,7 @@ static int overlay2_remove(struct ol_driver *drv, const char *id, struct ol_erro
 
     if (r < 0)
         return r;
-    r = ol_mounted_drop(&o->mounted, drv, id, err);
+    r = ol_mounted_drop(drv, id, err);
     if (r == 0)
         r = purge(o, id, err); /* what an earlier failure left */
     if (r == 0)
@@ -290,42 +291,13 @@ static int overlay2_remove(struct ol_driver *drv, const char *id, struct ol_erro
     return r;
 }
 
-/* ---- get, put ---- */
-
-static int overlay2_get(struct ol_driver *drv, const char *id, char **ret_path,
-                        struct ol_error *err)
-{
-    return ol_mounted_get(&overlay2_from(drv)->mounted, drv, id, ret_path, err);
-}
-
-static int overlay2_put(struct ol_driver *drv, const char *id, struct ol_error *err)
-{
-    return ol_mounted_put(&overlay2_from(drv)->mounted, drv, id, err);
-}
-
-static int overlay2_keep(struct ol_driver *drv, const char *id, struct ol_error *err)
-{
-    return ol_mounted_keep(&overlay2_from(drv)->mounted, id, err);
-}
-
-static int overlay2_cleanup(struct ol_driver *drv, struct ol_error *err)
-{
-    return ol_mounted_cleanup(&overlay2_from(drv)->mounted, drv, err);
-}
-
-static int overlay2_rootfs(struct ol_driver *drv, const char *id, struct ol_rootfs **ret,
-                           struct ol_error *err)
-{
-    return ol_mounted_rootfs(&overlay2_from(drv)->mounted, drv, id, ret, err);
-}
-
 /* ---- stacks ---- */
 
 static int push_link(struct overlay2 *o, const char *entry, struct ol_driver_stack *stack,
                      struct ol_error *err)
 {
     /* "l/<name>", checked when it was read, is a link of ours: followed on purpose */
-    int fd = openat(o->base.home_fd, entry, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    int fd = openat(o->mounted.base.home_fd, entry, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 
     if (fd < 0)
         return ol_error_sys(err, errno, "cannot open lower directory '%s'", entry);
@@ -356,23 +328,7 @@ static int overlay2_stack(struct ol_driver *drv, const char *id, struct ol_drive
     return 0;
 }
 
-static int overlay2_touch(struct ol_driver *drv, const char *id, struct ol_error *err)
-{
-    return ol_mounted_touch(&overlay2_from(drv)->mounted, drv, id, err);
-}
-
 /* ---- answers ---- */
-
-static int add_path(const struct ol_driver *drv, const char *id, const char *key, const char *name,
-                    struct ol_pairs *ret, struct ol_error *err)
-{
-    ol_auto_free char *path = NULL;
-    int r = ol_driver_layer_path(drv, id, name, &path, err);
-
-    if (r == 0 && ol_pairs_add(ret, key, path) < 0)
-        r = ol_error_nomem(err);
-    return r;
-}
 
 /* The lower directories' real paths, joined by ":". */
 static int add_lower_dirs(struct overlay2 *o, struct ol_mount_plan *plan, struct ol_pairs *ret,
@@ -385,8 +341,8 @@ static int add_lower_dirs(struct overlay2 *o, struct ol_mount_plan *plan, struct
         int r = overlay2_link_target(o, plan->lowers[i], &id, err);
         if (r < 0)
             return r;
-        if (ol_buf_printf(&text, "%s%s/%s/diff", text.len > 0 ? ":" : "", o->base.config.home, id) <
-            0)
+        if (ol_buf_printf(&text, "%s%s/%s/diff", text.len > 0 ? ":" : "",
+                          o->mounted.base.config.home, id) < 0)
             return ol_error_nomem(err);
     }
     if (text.len > 0 && ol_pairs_add(ret, "LowerDir", text.data) < 0)
@@ -404,11 +360,11 @@ static int overlay2_metadata(struct ol_driver *drv, const char *id, struct ol_pa
     if (r == 0)
         r = add_lower_dirs(overlay2_from(drv), &plan, ret, err);
     if (r == 0)
-        r = add_path(drv, id, "MergedDir", "merged", ret, err);
+        r = ol_mounted_add_path(drv, id, "MergedDir", "merged", ret, err);
     if (r == 0)
-        r = add_path(drv, id, "UpperDir", "diff", ret, err);
+        r = ol_mounted_add_path(drv, id, "UpperDir", "diff", ret, err);
     if (r == 0)
-        r = add_path(drv, id, "WorkDir", "work", ret, err);
+        r = ol_mounted_add_path(drv, id, "WorkDir", "work", ret, err);
     return r;
 }
 
@@ -434,16 +390,16 @@ const struct ol_driver_ops ol_overlay2_ops = {
     .close = overlay2_close,
     .create = overlay2_create,
     .remove = overlay2_remove,
-    .get = overlay2_get,
-    .put = overlay2_put,
+    .get = ol_mounted_get,
+    .put = ol_mounted_put,
     .stack = overlay2_stack,
-    .touch = overlay2_touch,
+    .touch = ol_mounted_touch,
     .diff = overlay2_diff,
     .apply_diff = overlay2_apply_diff,
     .diff_size = overlay2_diff_size,
-    .rootfs = overlay2_rootfs,
+    .rootfs = ol_mounted_rootfs,
     .status = overlay2_status,
     .metadata = overlay2_metadata,
-    .cleanup = overlay2_cleanup,
-    .keep = overlay2_keep,
+    .cleanup = ol_mounted_cleanup,
+    .keep = ol_mounted_keep,
 };

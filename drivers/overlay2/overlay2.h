@@ -11,7 +11,6 @@
 enum { OVERLAY2_LINK_LEN = 26 }; /* characters of a short name in l/ */
 
 struct overlay2 {
-    struct ol_driver base;
     struct ol_mounted mounted;
     int links_fd;         /* owned: <home>/l */
     bool force_naive;     /* option diff=naive */
