@@ -34,7 +34,8 @@ struct fixture {
     struct test_dir dir;
     struct timespec start; /* of the changes */
     struct tarball base;   /* the image's topmost layer, and mostly its only one */
-    struct ol_image *real; /* owned; a real image below it, or NULL */
+    struct ol_image *real; /* owned; a larger image below it, or NULL */
+    struct ol_plan *plan;  /* owned; the changes of "overlab compare", or NULL: those below */
     const char *driver;    /* "overlay2" */
     int theirs_fd, ours_fd;
     char their_id[OL_DIGEST_SIZE], our_id[OL_DIGEST_SIZE];
@@ -91,6 +92,7 @@ static int teardown(void **state)
     ol_fd_close(&f->ours_fd);
     tarball_fini(&f->base);
     ol_image_free(f->real);
+    ol_plan_free(f->plan);
     test_dir_remove(&f->dir);
     free(f);
     return 0;
@@ -252,12 +254,11 @@ static void begin_changes(struct fixture *f)
     while (is_before(&tick, &f->start));
 }
 
-static void change(struct fixture *f, const char *root)
+static void change(const char *root)
 {
     ol_auto_fd int fd = open(root, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 
     assert_true(fd >= 0);
-    begin_changes(f);
     delete_and_replace(fd);
     modify(fd);
     add(fd);
@@ -289,7 +290,11 @@ static void their_changes(struct fixture *f, struct docker *d)
     }
     assert_true(asprintf(&root, "%s/%s%s%s", d->home, mounts ? "" : "dir/", layer,
                          mounts ? "/merged" : "") > 0);
-    change(f, root);
+    begin_changes(f);
+    if (f->plan != NULL)
+        assert_ok(d->base.ops->change(&d->base, f->plan, &err), &err);
+    else
+        change(root);
     if (mounts)
         assert_ok(d->base.ops->unmount(&d->base, &err), &err);
     set_times(f, d->home, layer);
@@ -373,7 +378,8 @@ static void commit_theirs(struct fixture *f)
     assert_true(asprintf(&name, "docker/%s", f->driver) > 0);
     config.dir = dir;
     config.name = name;
-    assert_ok(ol_docker_engine_ops.open(&config, &engine, &err), &err);
+    if (ol_docker_engine_ops.open(&config, &engine, &err) < 0)
+        ol_require_failed("can_run_dockerd", name, ol_error_text(&err));
     each_layer(f, import_theirs, engine);
     assert_ok(engine->ops->container_create(engine, &err), &err);
     their_changes(f, (struct docker *)engine);
@@ -387,6 +393,25 @@ static void commit_theirs(struct fixture *f)
 
 /* ---- overlab ---- */
 
+static void our_changes(struct fixture *f, struct ol_driver *drv, const char *layer)
+{
+    ol_auto_error struct ol_error err = OL_ERROR_INIT;
+    struct ol_rootfs *rootfs = NULL;
+    ol_auto_free char *root = NULL;
+
+    begin_changes(f);
+    if (f->plan != NULL) { /* in any view */
+        assert_ok(ol_driver_rootfs(drv, layer, &rootfs, &err), &err);
+        assert_ok(ol_plan_run(f->plan, rootfs, &err), &err);
+        assert_ok(ol_rootfs_close(rootfs, &err), &err);
+    } else {
+        assert_ok(ol_driver_get(drv, layer, &root, &err), &err);
+        change(root);
+        assert_ok(ol_driver_put(drv, layer, &err), &err);
+    }
+    set_times(f, ol_driver_home(drv), layer);
+}
+
 static void our_diff(struct fixture *f, struct ol_driver *drv, const char *layer)
 {
     ol_auto_error struct ol_error err = OL_ERROR_INIT;
@@ -394,7 +419,8 @@ static void our_diff(struct fixture *f, struct ol_driver *drv, const char *layer
     ol_auto_fd int out = -1;
 
     assert_true(asprintf(&init, "%s-init", layer) > 0);
-    f->ours_fd = openat(f->dir.fd, "ours.tar", O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+    ol_fd_close(&f->ours_fd);
+    f->ours_fd = openat(f->dir.fd, "ours.tar", O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
     assert_true(f->ours_fd >= 0);
     out = dup(f->ours_fd);
     assert_true(out >= 0);
@@ -424,32 +450,28 @@ static void commit_in(struct fixture *f, struct ol_driver *drv, struct ol_store 
     struct our_image image = {.store = store};
     struct ol_store_container container;
     struct ol_store_commit commit = {.empty = false};
-    ol_auto_free char *root = NULL;
 
     each_layer(f, import_ours, &image);
     assert_ok(ol_store_container_create(store, image.top.chain_id, &container, &err), &err);
-    assert_ok(ol_driver_get(drv, container.mount_id, &root, &err), &err);
-    change(f, root);
-    assert_ok(ol_driver_put(drv, container.mount_id, &err), &err);
-    set_times(f, ol_driver_home(drv), container.mount_id);
+    our_changes(f, drv, container.mount_id);
     our_diff(f, drv, container.mount_id);
     assert_ok(ol_store_commit(store, container.id, &commit, &err), &err);
     memcpy(f->our_id, commit.layer.diff_id, OL_DIGEST_SIZE);
 }
 
-static void commit_ours(struct fixture *f, const char *options)
+static void commit_ours(struct fixture *f, enum ol_view view, const char *options)
 {
     ol_auto_error struct ol_error err = OL_ERROR_INIT;
     ol_auto_free char *home = NULL;
     ol_auto_free char *image = NULL;
     ol_auto_free char *name = NULL;
     const struct ol_store_options store_options = {.sync = false};
-    struct ol_driver_config config = {.view = OL_VIEW_KERNEL, .keep_owner = true};
+    struct ol_driver_config config = {.view = view, .keep_owner = true};
     struct ol_driver *drv = NULL;
     struct ol_store *store = NULL;
 
-    assert_true(asprintf(&home, "%s/ours/%s", f->dir.path, f->driver) > 0);
-    assert_true(asprintf(&image, "%s/ours/image", f->dir.path) > 0);
+    assert_true(asprintf(&home, "%s/%s/%s", f->dir.path, ol_view_name(view), f->driver) > 0);
+    assert_true(asprintf(&image, "%s/%s/image", f->dir.path, ol_view_name(view)) > 0);
     assert_true(asprintf(&name, "%s:%s", f->driver, options) > 0);
     config.home = home;
     assert_ok(ol_driver_open(name, &config, &drv, &err), &err);
@@ -461,16 +483,35 @@ static void commit_ours(struct fixture *f, const char *options)
 
 /* ---- the tests ---- */
 
-/* Upstream's builds write no names, distributions' the host's. */
+/* Upstream's builds write no names, distributions' the host's. Owned by the caller. */
+static char *options_as_theirs(const struct fixture *f, const char *more)
+{
+    char *options = NULL;
+
+    assert_true(
+        asprintf(&options, "names=%s%s", tar_has_names(f->theirs_fd) ? "host" : "none", more) > 0);
+    return options;
+}
+
 static void commit_both(struct fixture *f, const char *driver, const char *more_options)
 {
     ol_auto_free char *options = NULL;
 
     f->driver = driver;
     commit_theirs(f);
-    assert_true(asprintf(&options, "names=%s%s", tar_has_names(f->theirs_fd) ? "host" : "none",
-                         more_options) > 0);
-    commit_ours(f, options);
+    options = options_as_theirs(f, more_options);
+    commit_ours(f, OL_VIEW_KERNEL, options);
+}
+
+/* Ready for another driver. */
+static void reset(struct fixture *f)
+{
+    static const char *const dirs[] = {"theirs", "kernel", "direct"};
+    ol_auto_error struct ol_error err = OL_ERROR_INIT;
+
+    for (size_t i = 0; i < OL_ARRAY_LEN(dirs); i++)
+        assert_ok(ol_tree_remove(f->dir.fd, dirs[i], &err), &err);
+    ol_fd_close(&f->theirs_fd);
 }
 
 #define REQUIRE_ENGINE()                                                                           \
@@ -533,7 +574,6 @@ static void commit_on_real_image(struct fixture *f, const char *driver)
 {
     ol_auto_error struct ol_error err = OL_ERROR_INIT;
 
-    OL_REQUIRE(have_real_image, "OL_REAL_IMAGE names no image (scripts/real-image makes one)");
     assert_ok(ol_image_open(real_image(), f->dir.path, &f->real, &err), &err);
     commit_both(f, driver, "");
 }
@@ -543,6 +583,7 @@ static void same_bytes_engine__overlay2_on_a_real_image(void **state)
     struct fixture *f = *state;
 
     REQUIRE_ENGINE();
+    OL_REQUIRE(have_real_image, "OL_REAL_IMAGE names no image (scripts/real-image makes one)");
     commit_on_real_image(f, "overlay2");
     tar_assert_same(f->ours_fd, f->theirs_fd, false, "native diff");
     assert_string_equal(f->our_id, f->their_id);
@@ -553,11 +594,63 @@ static void same_bytes_engine__overlay_on_a_real_image(void **state)
     struct fixture *f = *state;
 
     REQUIRE_ENGINE();
+    OL_REQUIRE(have_real_image, "OL_REAL_IMAGE names no image (scripts/real-image makes one)");
     commit_on_real_image(f, "overlay");
     tar_assert_same(f->ours_fd, f->theirs_fd, true, "naive diff");
 }
 
-int main(void)
+/* ---- the changes of "overlab compare", in our other view too ---- */
+
+static int learn_entry(const struct ol_entry *entry, void *data, struct ol_error *err)
+{
+    return ol_model_add(data, entry, err);
+}
+
+static void learn(void *data, const struct ol_input *tar)
+{
+    ol_auto_error struct ol_error err = OL_ERROR_INIT;
+
+    assert_ok(ol_model_begin_layer(data, &err), &err);
+    assert_ok(ol_layer_scan(tar, NULL, learn_entry, data, NULL, &err), &err);
+}
+
+static void make_plan(struct fixture *f)
+{
+    const struct ol_change_mix mix = {
+        .add = 200, .modify = 100, .remove = 100, .rename = 20, .chmod = 20, .mkdir = 20};
+    ol_auto_error struct ol_error err = OL_ERROR_INIT;
+    struct ol_model *model = NULL;
+
+    assert_ok(ol_builtin_image_new(1, &f->real, &err), &err);
+    assert_ok(ol_model_new(&model, &err), &err);
+    each_layer(f, learn, model);
+    assert_ok(ol_plan_make(model, &mix, 3000, 1, &f->plan, &err), &err);
+    ol_model_free(model);
+}
+
+static void same_bytes_engine__workload_makes_the_layer_of_dockerd_in_both_views(void **state)
+{
+    static const char *const drivers[] = {"overlay2", "overlay"};
+    struct fixture *f = *state;
+
+    REQUIRE_ENGINE();
+    make_plan(f);
+    for (size_t i = 0; i < OL_ARRAY_LEN(drivers); i++) {
+        bool naive = strcmp(drivers[i], "overlay") == 0;
+        ol_auto_free char *options = NULL;
+
+        commit_both(f, drivers[i], "");
+        tar_assert_same(f->ours_fd, f->theirs_fd, naive, drivers[i]);
+        options = options_as_theirs(f, "");
+        commit_ours(f, OL_VIEW_DIRECT, options);
+        tar_assert_same(f->ours_fd, f->theirs_fd, naive, "the direct view");
+        if (!naive)
+            assert_string_equal(f->our_id, f->their_id);
+        reset(f);
+    }
+}
+
+int main(int argc, char **argv)
 {
 #define CASE(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
     const struct CMUnitTest tests[] = {
@@ -565,8 +658,14 @@ int main(void)
         CASE(same_bytes_engine__overlay_commit_has_the_bytes_of_dockerd),
         CASE(same_bytes_engine__overlay_diff_upper_has_the_bytes_of_dockerd),
         CASE(same_bytes_engine__vfs_commit_has_the_bytes_of_dockerd),
+    };
+    const struct CMUnitTest large[] = {
+        CASE(same_bytes_engine__workload_makes_the_layer_of_dockerd_in_both_views),
         CASE(same_bytes_engine__overlay2_on_a_real_image),
         CASE(same_bytes_engine__overlay_on_a_real_image),
     };
+
+    if (argc > 1 && strcmp(argv[1], "--large") == 0)
+        return cmocka_run_group_tests_name("same_bytes_engine_large", large, NULL, NULL);
     return cmocka_run_group_tests_name("same_bytes_engine", tests, NULL, NULL);
 }
