@@ -100,10 +100,8 @@ static bool set_engines(struct ol_cli *cli, struct compare_args *args, const cha
         return false;
     }
     for (size_t i = 0; i < args->options.n_engines; i++) {
-        ol_auto_free char *base = strndup(args->engines[i], strcspn(args->engines[i], ":"));
-
-        if (base != NULL && ol_driver_summary(base) == NULL) {
-            (void)ol_cli_usage(cli, "--drivers: no driver '%s'", base);
+        if (ol_driver_spec_check(args->engines[i], &err) < 0) {
+            (void)ol_cli_usage(cli, "--drivers: %s", ol_error_text(&err));
             return false;
         }
     }

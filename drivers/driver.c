@@ -127,6 +127,7 @@ int ol_driver_open(const char *spec, const struct ol_driver_config *cfg, struct 
         r = open_home(&base, err);
     if (r == 0) {
         base.compare_stacks = cfg->view == OL_VIEW_DIRECT;
+        base.host_names = ol_driver_option(&base, "names") == 1;
         if (cfg->view == OL_VIEW_DIRECT)
             base.caps &= ~(unsigned)OL_CAP_NEEDS_MOUNT;
         r = base.ops->open(&base, &drv, err);

@@ -80,6 +80,10 @@ const char *const *ol_driver_names(void);
 /** One line of help about a built-in driver; NULL if unknown. */
 const char *ol_driver_summary(const char *name);
 
+/** Whether a full name can be opened at all. @return 0, -ENOENT no such driver, -EINVAL or -E2BIG
+ * its options are not ones it knows */
+int ol_driver_spec_check(const char *spec, struct ol_error *err);
+
 /**
  * Ids: 1 to OL_ID_MAX of [A-Za-z0-9_.-], not starting with '.' or '-', and no name the driver keeps
  * for itself ("l"). What moby accepts and this refuses is in docs/divergences.md.

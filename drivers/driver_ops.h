@@ -16,6 +16,12 @@ struct ol_driver_option {
     const char *key, *value; /* owned by the base instance */
 };
 
+/* An option a driver knows, in its table. */
+struct ol_driver_choice {
+    const char *key;
+    const char *values[4]; /* NULL-terminated; the first is the default */
+};
+
 struct ol_driver_stack; /* below */
 
 struct ol_driver_ops {
@@ -23,6 +29,7 @@ struct ol_driver_ops {
     const char *summary; /* one line of help */
     unsigned caps;       /* enum ol_driver_cap; copied to the instance, which may drop some */
     bool decorator;      /* wraps another driver, which adds the context to errors itself */
+    const struct ol_driver_choice *options; /* ends with a NULL key; NULL: it has none */
 
     /*
      * Required: ol_driver_ops_check() refuses a table that lacks one and says which.
@@ -129,25 +136,20 @@ int ol_driver_layer_path(const struct ol_driver *drv, const char *id, const char
 /* options.c */
 
 /** Split a full name into base->name, options and option_text (released by ol_driver_base_fini());
- * base->ops is the back-end. @return 0, -ENOENT or -EINVAL. */
+ * base->ops is the back-end, which knows all of them. @return 0, -ENOENT, -EINVAL or -E2BIG */
 int ol_driver_spec_parse(const char *spec, struct ol_driver *base, struct ol_error *err);
 
-/** Value of an option of the full name, or NULL. */
-const char *ol_driver_option(const struct ol_driver *drv, const char *key);
+/** Which value of the back-end's list the option key has: 0, the default, when it is not given. */
+unsigned ol_driver_option(const struct ol_driver *drv, const char *key);
 
-/** -EINVAL naming the first option that is not in the NULL-terminated list of known keys. */
-int ol_driver_options_check(const struct ol_driver *drv, const char *const *known,
-                            struct ol_error *err);
-
-/**
- * Which of the NULL-terminated values the option key has; fallback when it is not given.
- * @return 0, or -EINVAL with a text that lists the values
- */
-int ol_driver_option_choice(const struct ol_driver *drv, const char *key, const char *const *values,
-                            unsigned fallback, unsigned *ret, struct ol_error *err);
-
-/** Take the option "names" (none, host) of drivers that write diffs into drv->host_names. */
-int ol_driver_take_names(struct ol_driver *drv, struct ol_error *err);
+/* The option of the drivers that write diffs, see host_names below. */
+#define OL_DRIVER_CHOICE_NAMES                                                                     \
+    {                                                                                              \
+        "names",                                                                                   \
+        {                                                                                          \
+            "none", "host"                                                                         \
+        }                                                                                          \
+    }
 
 int ol_driver_ops_check(const struct ol_driver_ops *ops, struct ol_error *err);
 

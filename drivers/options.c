@@ -71,6 +71,54 @@ static int split_options(struct ol_driver *base, struct ol_error *err)
     return 0;
 }
 
+static const struct ol_driver_choice *find_choice(const struct ol_driver_ops *ops, const char *key)
+{
+    const struct ol_driver_choice *choice = ops->options;
+
+    while (choice != NULL && choice->key != NULL && strcmp(choice->key, key) != 0)
+        choice++;
+    return choice != NULL && choice->key != NULL ? choice : NULL;
+}
+
+/* @return the value's place in the list; -1 when it is not there */
+static int find_value(const struct ol_driver_choice *choice, const char *value)
+{
+    for (int i = 0; choice->values[i] != NULL; i++)
+        if (strcmp(choice->values[i], value) == 0)
+            return i;
+    return -1;
+}
+
+static int check_option(const struct ol_driver_ops *ops, const struct ol_driver_option *option,
+                        struct ol_error *err)
+{
+    const struct ol_driver_choice *choice = find_choice(ops, option->key);
+    ol_auto_buf struct ol_buf list = OL_BUF_INIT;
+
+    if (choice == NULL)
+        return ol_error_set(err, -EINVAL, "%s: unknown option '%s'", ops->name, option->key);
+    if (find_value(choice, option->value) >= 0)
+        return 0;
+    for (size_t i = 0; choice->values[i] != NULL; i++)
+        if (ol_buf_printf(&list, "%s'%s'", i > 0 ? " or " : "", choice->values[i]) < 0)
+            return ol_error_nomem(err);
+    return ol_error_set(err, -EINVAL, "%s: option '%s' is %s, not '%s'", ops->name, option->key,
+                        ol_buf_str(&list), option->value);
+}
+
+static int parse_options(struct ol_driver *base, const char *text, struct ol_error *err)
+{
+    int r;
+
+    base->option_text = strdup(text);
+    if (base->option_text == NULL)
+        return ol_error_nomem(err);
+    r = split_options(base, err);
+    for (size_t i = 0; r == 0 && i < base->n_options; i++)
+        r = check_option(base->ops, &base->options[i], err);
+    return r;
+}
+
 int ol_driver_spec_parse(const char *spec, struct ol_driver *base, struct ol_error *err)
 {
     size_t len = strcspn(spec, ":");
@@ -84,64 +132,22 @@ int ol_driver_spec_parse(const char *spec, struct ol_driver *base, struct ol_err
     base->name = strdup(spec);
     if (base->name == NULL)
         return ol_error_nomem(err);
-    if (spec[len] == '\0')
-        return 0;
-    base->option_text = strdup(spec + len + 1);
-    if (base->option_text == NULL)
-        return ol_error_nomem(err);
-    return split_options(base, err);
+    return spec[len] == '\0' ? 0 : parse_options(base, spec + len + 1, err);
 }
 
-const char *ol_driver_option(const struct ol_driver *drv, const char *key)
+int ol_driver_spec_check(const char *spec, struct ol_error *err)
+{
+    struct ol_driver base = {.home_fd = -1};
+    int r = ol_driver_spec_parse(spec, &base, err);
+
+    ol_driver_base_fini(&base);
+    return r;
+}
+
+unsigned ol_driver_option(const struct ol_driver *drv, const char *key)
 {
     const struct ol_driver_option *option = find_option(drv, key);
+    int value = option != NULL ? find_value(find_choice(drv->ops, key), option->value) : 0;
 
-    return option != NULL ? option->value : NULL;
-}
-
-int ol_driver_options_check(const struct ol_driver *drv, const char *const *known,
-                            struct ol_error *err)
-{
-    for (size_t i = 0; i < drv->n_options; i++) {
-        const char *const *key = known;
-
-        while (*key != NULL && strcmp(*key, drv->options[i].key) != 0)
-            key++;
-        if (*key == NULL)
-            return ol_error_set(err, -EINVAL, "%s: unknown option '%s'", drv->ops->name,
-                                drv->options[i].key);
-    }
-    return 0;
-}
-
-int ol_driver_option_choice(const struct ol_driver *drv, const char *key, const char *const *values,
-                            unsigned fallback, unsigned *ret, struct ol_error *err)
-{
-    const char *value = ol_driver_option(drv, key);
-    ol_auto_buf struct ol_buf list = OL_BUF_INIT;
-
-    if (value == NULL) {
-        *ret = fallback;
-        return 0;
-    }
-    for (unsigned i = 0; values[i] != NULL; i++) {
-        if (strcmp(values[i], value) == 0) {
-            *ret = i;
-            return 0;
-        }
-        if (ol_buf_printf(&list, "%s'%s'", i > 0 ? " or " : "", values[i]) < 0)
-            return ol_error_nomem(err);
-    }
-    return ol_error_set(err, -EINVAL, "%s: option '%s' is %s, not '%s'", drv->ops->name, key,
-                        ol_buf_str(&list), value);
-}
-
-int ol_driver_take_names(struct ol_driver *drv, struct ol_error *err)
-{
-    static const char *const values[] = {"none", "host", NULL};
-    unsigned choice = 0;
-    int r = ol_driver_option_choice(drv, "names", values, 0, &choice, err);
-
-    drv->host_names = choice == 1;
-    return r;
+    return (unsigned)value; /* checked when the name was parsed */
 }

@@ -33,28 +33,23 @@ struct overlay *overlay_from(struct ol_driver *drv)
 static int overlay_plan(struct ol_driver *drv, const char *id, int layer_fd,
                         struct ol_mount_plan *ret, struct ol_error *err);
 
-static int parse_options(struct overlay *o, struct ol_error *err)
-{
-    static const char *const known[] = {"diff", "clone", "names", NULL};
-    static const char *const diffs[] = {"naive", "upper", NULL};
-    static const char *const clones[] = {"files", "all", NULL};
-    unsigned diff = 0;
-    unsigned clone = 0;
-    int r = ol_driver_options_check(&o->mounted.base, known, err);
+static const struct ol_driver_choice overlay_options[] = {
+    {"diff", {"naive", "upper"}},
+    {"clone", {"files", "all"}},
+    OL_DRIVER_CHOICE_NAMES,
+    {NULL},
+};
 
-    if (r == 0)
-        r = ol_driver_take_names(&o->mounted.base, err);
-    if (r == 0)
-        r = ol_driver_option_choice(&o->mounted.base, "diff", diffs, 0, &diff, err);
-    if (r == 0)
-        r = ol_driver_option_choice(&o->mounted.base, "clone", clones, 0, &clone, err);
-    o->diff_upper = diff == 1;
+static void take_options(struct overlay *o)
+{
+    struct ol_driver *drv = &o->mounted.base;
+
+    o->diff_upper = ol_driver_option(drv, "diff") == 1;
+    o->link_all = ol_driver_option(drv, "clone") == 1;
     if (o->diff_upper) {
-        o->mounted.base.compare_stacks = true;
-        o->mounted.base.sleepless = true;
+        drv->compare_stacks = true;
+        drv->sleepless = true;
     }
-    o->link_all = clone == 1;
-    return r;
 }
 
 static int overlay_open(const struct ol_driver *base, struct ol_driver **ret, struct ol_error *err)
@@ -65,9 +60,8 @@ static int overlay_open(const struct ol_driver *base, struct ol_driver **ret, st
     if (o == NULL)
         return ol_error_nomem(err);
     o->mounted = (struct ol_mounted){.base = *base, .plan = overlay_plan, .test_lowers = 1};
-    r = parse_options(o, err);
-    if (r == 0)
-        r = ol_mounted_init(&o->mounted, err);
+    take_options(o);
+    r = ol_mounted_init(&o->mounted, err);
     if (r < 0) {
         free(o);
         return r;
@@ -312,6 +306,7 @@ const struct ol_driver_ops ol_overlay_ops = {
     .name = "overlay",
     .summary = "legacy overlay: one lower directory, every image layer a hard-linked full tree",
     .caps = OL_CAP_NEEDS_MOUNT | OL_CAP_KEEPS_DATA,
+    .options = overlay_options,
     .open = overlay_open,
     .close = overlay_close,
     .create = overlay_create,

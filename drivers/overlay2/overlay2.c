@@ -33,22 +33,11 @@ struct overlay2 *overlay2_from(struct ol_driver *drv)
 static int overlay2_plan(struct ol_driver *drv, const char *id, int layer_fd,
                          struct ol_mount_plan *ret, struct ol_error *err);
 
-static int parse_options(struct overlay2 *o, struct ol_error *err)
-{
-    static const char *const known[] = {"diff", "names", NULL};
-    static const char *const diffs[] = {"native", "naive", NULL};
-    unsigned diff = 0;
-    int r = ol_driver_options_check(&o->mounted.base, known, err);
-
-    if (r == 0)
-        r = ol_driver_take_names(&o->mounted.base, err);
-    if (r == 0)
-        r = ol_driver_option_choice(&o->mounted.base, "diff", diffs, 0, &diff, err);
-    o->force_naive = diff == 1;
-    if (o->force_naive)
-        o->mounted.base.caps &= ~(unsigned)OL_CAP_NATIVE_DIFF;
-    return r;
-}
+static const struct ol_driver_choice overlay2_options[] = {
+    {"diff", {"native", "naive"}},
+    OL_DRIVER_CHOICE_NAMES,
+    {NULL},
+};
 
 static int open_links(struct overlay2 *o, struct ol_error *err)
 {
@@ -86,9 +75,10 @@ static int overlay2_open(const struct ol_driver *base, struct ol_driver **ret, s
     o->has_index = ol_overlay_has_index();
     (void)pthread_mutex_init(&o->once, NULL); /* cannot fail with default attributes */
     o->mounted = (struct ol_mounted){.base = *base, .plan = overlay2_plan, .test_lowers = 2};
-    r = parse_options(o, err);
-    if (r == 0)
-        r = ol_mounted_init(&o->mounted, err);
+    o->force_naive = ol_driver_option(base, "diff") == 1;
+    if (o->force_naive)
+        o->mounted.base.caps &= ~(unsigned)OL_CAP_NATIVE_DIFF;
+    r = ol_mounted_init(&o->mounted, err);
     if (r == 0)
         r = open_links(o, err);
     if (r < 0) {
@@ -386,6 +376,7 @@ const struct ol_driver_ops ol_overlay2_ops = {
     .name = "overlay2",
     .summary = "overlay2: up to 128 lower directories, a layer holds only its own changes",
     .caps = OL_CAP_NATIVE_DIFF | OL_CAP_MULTI_LOWER | OL_CAP_NEEDS_MOUNT | OL_CAP_KEEPS_DATA,
+    .options = overlay2_options,
     .open = overlay2_open,
     .close = overlay2_close,
     .create = overlay2_create,

@@ -47,20 +47,18 @@ static int open_dir(struct vfs *v, struct ol_error *err)
     return ol_layers_clean(v->fd, v->path, err);
 }
 
+static const struct ol_driver_choice vfs_options[] = {OL_DRIVER_CHOICE_NAMES, {NULL}};
+
 static int vfs_open(const struct ol_driver *base, struct ol_driver **ret, struct ol_error *err)
 {
-    static const char *const known[] = {"names", NULL};
     struct vfs *v = calloc(1, sizeof(*v));
-    int r;
+    int r = 0;
 
     if (v == NULL)
         return ol_error_nomem(err);
     v->base = *base;
     v->fd = -1;
-    r = ol_driver_options_check(&v->base, known, err);
-    if (r == 0)
-        r = ol_driver_take_names(&v->base, err);
-    if (r == 0 && asprintf(&v->path, "%s/dir", base->config.home) < 0)
+    if (asprintf(&v->path, "%s/dir", base->config.home) < 0)
         r = ol_error_nomem(err);
     if (r == 0)
         r = open_dir(v, err);
@@ -212,6 +210,7 @@ const struct ol_driver_ops ol_vfs_ops = {
     .name = "vfs",
     .summary = "plain copies: every layer a complete tree of its own",
     .caps = OL_CAP_KEEPS_DATA,
+    .options = vfs_options,
     .open = vfs_open,
     .close = vfs_close,
     .create = vfs_create,

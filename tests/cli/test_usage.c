@@ -107,6 +107,8 @@ static void usage__says_what_is_wrong(void **state)
         {"compare", "--drivers", "overlay,overlay"},
         {"compare", "--drivers", "overlay3"},
         {"compare", "--drivers", "clone=all"},
+        {"compare", "--drivers", "overlay:metacopy=on"},
+        {"compare", "--drivers", "overlay,overlay:diff=fast"},
         {"compare", "--view", "sideways"},
         {"compare", "--changes", "explode=1"},
         {"compare", "--backing", "ext4:lots"},
