@@ -27,6 +27,7 @@ enum {
     KEY_CHANGE_BYTES,
     KEY_SEED,
     KEY_ROUNDS,
+    KEY_NO_WARMUP,
     KEY_BACKING,
     KEY_VIEW,
     KEY_TABLE,
@@ -48,11 +49,15 @@ static const struct argp_option options[] = {
      "what a real engine gets for each answer before its column is given up (300)", 0},
     {"commits", KEY_COMMITS, "N", 0, "containers to change and commit in a row (3)", 0},
     {"changes", KEY_CHANGES, "MIX", 0,
-     "changes of one commit (add=10,modify=5,delete=3,rename=1,chmod=1,mkdir=1)", 0},
+     "changes of one commit (add=10,modify=5,delete=3,rename=1,chmod=1,mkdir=1); also symlink, "
+     "link "
+     "(a file with two names) and replace (a directory); none: an empty commit",
+     0},
     {"change-bytes", KEY_CHANGE_BYTES, "BYTES", 0,
      "size of an added or modified file; k, m, g are powers of 1024 (4096)", 0},
     {"seed", KEY_SEED, "N", 0, "of the changes, the order and the built-in image (1)", 0},
     {"rounds", KEY_ROUNDS, "N", 0, "how often everything is timed, after one warm-up (5)", 0},
+    {"no-warmup", KEY_NO_WARMUP, NULL, 0, "leave it out, when times do not matter", 0},
     {"backing", KEY_BACKING, "WHERE", 0,
      "a directory, or a file system made for the run: ext4:SIZE, xfs:SIZE, btrfs:SIZE, tmpfs:SIZE "
      "(default: the data root)",
@@ -163,6 +168,9 @@ static bool take(struct ol_cli *cli, int key, char *arg, void *data)
     case KEY_CHANGES:
         return judged(cli, "--changes",
                       ol_change_mix_parse(arg, &args->options.workload.changes, &err), &err);
+    case KEY_NO_WARMUP:
+        args->options.workload.warmup = false;
+        return true;
     case KEY_BACKING:
         args->backing_text = arg;
         ol_backing_spec_fini(&args->backing);

@@ -104,12 +104,16 @@ static int forecast_commit(struct ol_forecast *forecast, struct commit_forecast 
     if (r < 0)
         return r;
     for (unsigned law = 0; law < LAWS && r == 0; law++) {
+        int64_t freed = ol_plan_leaves_cached(commit->plan, (enum ol_law)law) ? 1 : 0;
+
         ol_plan_predict(commit->plan, (enum ol_law)law, &commit->change[law]);
         r = ol_law_commit((enum ol_law)law, model, &commit->create[law], false,
                           &commit->commit[law]);
         if (r == 0)
             r = ol_law_commit((enum ol_law)law, model, &commit->create[law], true,
                               &commit->naive_commit[law]);
+        commit->commit[law].whiteout -= freed;
+        commit->naive_commit[law].whiteout -= freed;
     }
     return r < 0 ? ol_error_nomem(err) : 0;
 }

@@ -5,6 +5,7 @@
 #include "common/cleanup.h"
 
 #include <errno.h>
+#include <string.h>
 
 enum { TREES_MAX = 1 + OL_UPPER_LOWERS_MAX };
 
@@ -374,6 +375,81 @@ int ol_upper_rename(struct ol_upper *upper, const char *path, const char *target
     ol_mtree_remove(&upper->tree, node);
     /* RENAME_WHITEOUT makes an inode of its own */
     return positive ? add_name(upper, &from, &whiteout) : 0;
+}
+
+int ol_upper_link(struct ol_upper *upper, const char *path, const char *target)
+{
+    struct spot from;
+    struct spot to;
+    int r = find_spot(upper, upper, target, &to);
+
+    if (r == 0)
+        r = find_spot(upper, NULL, path, &from);
+    if (r < 0)
+        return r;
+    if (to.found.there || !from.found.in_upper || from.found.is_dir)
+        return to.found.there ? -EEXIST : -EINVAL;
+    drop_upper_name(upper, &to); /* a whiteout */
+    return ol_mtree_link(&upper->tree, to.parent.at[0].node, to.name, to.len,
+                         upper->tree.nodes[from.found.node].inode) == OL_M_NONE
+               ? -ENOMEM
+               : 0;
+}
+
+/* Some name that is seen in a merged directory, as a path to be freed; NULL with 0: it is empty. */
+static int any_child(const struct ol_upper *upper, const struct place *dir, const char *path,
+                     char **ret)
+{
+    *ret = NULL;
+    for (unsigned i = 0; i < dir->n; i++) {
+        const struct ol_mtree *tree = tree_of(upper, dir->at[i].tree);
+        uint32_t node = tree->nodes[dir->at[i].node].first_child;
+
+        for (; node != OL_M_NONE; node = tree->nodes[node].next) {
+            const char *name = ol_mtree_name(tree, node);
+
+            if (look_up(upper, dir, name, strlen(name)).there)
+                return asprintf(ret, "%s/%s", path, name) < 0 ? -ENOMEM : 0;
+        }
+    }
+    return 0;
+}
+
+int ol_upper_remove_dir(struct ol_upper *upper, const char *path)
+{
+    struct spot spot;
+    bool positive;
+    int r;
+
+    for (;;) {
+        ol_auto_free char *child = NULL;
+
+        r = find_spot(upper, NULL, path, &spot);
+        if (r < 0)
+            return r;
+        if (!spot.found.there || !spot.found.is_dir)
+            return spot.found.there ? -ENOTDIR : -ENOENT;
+        r = any_child(upper, &spot.found.dir, path, &child);
+        if (r < 0)
+            return r;
+        if (child == NULL)
+            break;
+        r = ol_upper_unlink(upper, child);
+        if (r < 0)
+            return r;
+    }
+    r = find_spot(upper, upper, path, &spot);
+    if (r < 0)
+        return r;
+    positive = lower_positive(upper, &spot.parent, spot.name, spot.len, &spot.found);
+    drop_upper_name(upper, &spot);
+    upper->plain.directory--;
+    return positive ? put_whiteout(upper, &spot) : 0;
+}
+
+bool ol_upper_cached_alone(const struct ol_upper *upper)
+{
+    return upper->cached != OL_M_NONE && upper->tree.inodes[upper->cached].links == 1;
 }
 
 void ol_upper_kinds(const struct ol_upper *upper, struct ol_inode_kinds *ret)

@@ -42,6 +42,14 @@ int ol_upper_touch(struct ol_upper *upper, const char *path);
 /** Of a non-directory onto a name that is free. */
 int ol_upper_rename(struct ol_upper *upper, const char *path, const char *target);
 
+/** One more name for a file that is in the upper. */
+int ol_upper_link(struct ol_upper *upper, const char *path, const char *target);
+/** A directory with everything in it, which must not be directories (-EISDIR). */
+int ol_upper_remove_dir(struct ol_upper *upper, const char *path);
+
+/** True when the cached whiteout has no other name: the next mount of the layer frees it. */
+bool ol_upper_cached_alone(const struct ol_upper *upper);
+
 /** Inodes of the upper directory (itself included) and the cached whiteout. */
 void ol_upper_kinds(const struct ol_upper *upper, struct ol_inode_kinds *ret);
 

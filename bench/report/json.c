@@ -115,6 +115,9 @@ static json_t *workload_json(const struct ol_report *report, int *r)
     put(changes, "rename", count_json(work->changes.rename), r);
     put(changes, "chmod", count_json(work->changes.chmod), r);
     put(changes, "mkdir", count_json(work->changes.mkdir), r);
+    put(changes, "symlink", count_json(work->changes.symlink), r);
+    put(changes, "link", count_json(work->changes.link), r);
+    put(changes, "replace", count_json(work->changes.replace), r);
     put(json, "change_bytes", count_json(work->change_bytes), r);
     put(json, "seed", count_json(work->seed), r);
     put(json, "replay", json_false(), r);

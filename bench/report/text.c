@@ -53,6 +53,12 @@ static int put_changes(struct ol_buf *buf, const struct ol_change_mix *mix)
         r = put_change(buf, "chmod", mix->chmod, &first);
     if (r == 0)
         r = put_change(buf, "mkdir", mix->mkdir, &first);
+    if (r == 0)
+        r = put_change(buf, "symlinked", mix->symlink, &first);
+    if (r == 0)
+        r = put_change(buf, "linked", mix->link, &first);
+    if (r == 0)
+        r = put_change(buf, "replaced directories", mix->replace, &first);
     return r < 0 || !first ? r : ol_buf_puts(buf, "no changes");
 }
 

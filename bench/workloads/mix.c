@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The text form of a change mix: "add=10,modify=5,delete=3,rename=1,chmod=1,mkdir=1". */
+/* The text form of a change mix: "add=10,modify=5,delete=3,rename=1,chmod=1,mkdir=1,…". */
 #include "bench/workloads/workload.h"
 
 #include "common/cleanup.h"
@@ -15,8 +15,9 @@ static unsigned *key_of(struct ol_change_mix *mix, const char *key)
         const char *name;
         unsigned *value;
     } keys[] = {
-        {"add", &mix->add},       {"modify", &mix->modify}, {"delete", &mix->remove},
-        {"rename", &mix->rename}, {"chmod", &mix->chmod},   {"mkdir", &mix->mkdir},
+        {"add", &mix->add},         {"modify", &mix->modify}, {"delete", &mix->remove},
+        {"rename", &mix->rename},   {"chmod", &mix->chmod},   {"mkdir", &mix->mkdir},
+        {"symlink", &mix->symlink}, {"link", &mix->link},     {"replace", &mix->replace},
     };
 
     for (size_t i = 0; i < OL_ARRAY_LEN(keys); i++) {
@@ -51,6 +52,10 @@ int ol_change_mix_parse(const char *text, struct ol_change_mix *ret, struct ol_e
 
     if (copy == NULL)
         return ol_error_nomem(err);
+    if (strcmp(text, "none") == 0) {
+        *ret = mix;
+        return 0;
+    }
     for (char *item = strtok_r(copy, ",", &save); item != NULL; item = strtok_r(NULL, ",", &save)) {
         char *value = strchr(item, '=');
         unsigned *count;
@@ -61,7 +66,8 @@ int ol_change_mix_parse(const char *text, struct ol_change_mix *ret, struct ol_e
         count = key_of(&mix, item);
         if (count == NULL)
             return ol_error_set(err, -EINVAL,
-                                "unknown change '%s' (add, modify, delete, rename, chmod, mkdir)",
+                                "unknown change '%s' (add, modify, delete, rename, chmod, mkdir, "
+                                "symlink, link, replace)",
                                 item);
         r = parse_count(value, count);
         if (r < 0)

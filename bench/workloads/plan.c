@@ -10,6 +10,7 @@
 #include "bench/workloads/workload.h"
 
 #include "bench/oracle/model_internal.h"
+#include "bench/workloads/leaf.h"
 #include "bench/workloads/random.h"
 #include "common/cleanup.h"
 #include "common/fs/path.h"
@@ -22,6 +23,7 @@ struct ol_plan {
     struct ol_op *ops; /* owned */
     size_t count;
     struct ol_inode_kinds overlay, overlay2, plain; /* what carrying it out adds */
+    bool overlay_cached, overlay2_cached; /* it leaves a cached whiteout that nothing shares */
 };
 
 void ol_plan_free(struct ol_plan *plan)
@@ -62,6 +64,9 @@ struct picks {
     } * file, *dir; /* owned: what has those ranks */
     size_t at_file, at_dir;
     uint64_t seen_files, seen_dirs;
+    char *
+        *replaced; /* owned, each owned until its operation takes it: nothing else happens there */
+    size_t want_replaced;
 };
 
 static void picks_fini(struct picks *p)
@@ -70,10 +75,18 @@ static void picks_fini(struct picks *p)
         free(p->file[i].path);
     for (size_t i = 0; p->dir != NULL && i < p->want_dirs; i++)
         free(p->dir[i].path);
+    for (size_t i = 0; p->replaced != NULL && i < p->want_replaced; i++)
+        free(p->replaced[i]);
+    free(p->replaced);
     free(p->files);
     free(p->dirs);
     free(p->file);
     free(p->dir);
+}
+
+static bool is_replaced(const struct picks *p, const char *path)
+{
+    return ol_leaves_hold(p->replaced, p->want_replaced, path);
 }
 
 /*
@@ -84,12 +97,13 @@ static void picks_fini(struct picks *p)
 static bool is_file(const struct picks *p, const struct ol_model_node *node)
 {
     return node->type == OL_MODEL_FILE && node->links == 1 && node->size != p->bytes &&
-           !ol_model_is_init_path(node->path);
+           !ol_model_is_init_path(node->path) && !is_replaced(p, node->path);
 }
 
-static bool is_dir(const struct ol_model_node *node)
+static bool is_dir(const struct picks *p, const struct ol_model_node *node)
 {
-    return node->type == OL_MODEL_DIRECTORY && !ol_model_is_init_path(node->path);
+    return node->type == OL_MODEL_DIRECTORY && !ol_model_is_init_path(node->path) &&
+           !is_replaced(p, node->path);
 }
 
 static int count_candidates(const struct ol_model_node *node, void *data)
@@ -97,7 +111,7 @@ static int count_candidates(const struct ol_model_node *node, void *data)
     struct picks *p = data;
 
     p->n_files += is_file(p, node) ? 1 : 0;
-    p->n_dirs += is_dir(node) ? 1 : 0;
+    p->n_dirs += is_dir(p, node) ? 1 : 0;
     return 0;
 }
 
@@ -116,7 +130,7 @@ static int keep_chosen(const struct ol_model_node *node, void *data)
         if (p->at_file < p->want_files && p->files[p->at_file] == p->seen_files)
             r = take(node, &p->file[p->at_file++]);
         p->seen_files++;
-    } else if (is_dir(node)) { /* a directory may be wanted more than once */
+    } else if (is_dir(p, node)) { /* a directory may be wanted more than once */
         while (r == 0 && p->at_dir < p->want_dirs && p->dirs[p->at_dir] == p->seen_dirs)
             r = take(node, &p->dir[p->at_dir++]);
         p->seen_dirs++;
@@ -179,6 +193,33 @@ static void shuffle(struct ol_random *random, struct pick *items, size_t count)
     }
 }
 
+/* Before everything else, which stays away from them. */
+static int choose_replaced(const struct ol_model *model, struct ol_random *random, struct picks *p,
+                           size_t want, struct ol_error *err)
+{
+    struct ol_leaves leaves = {.paths = NULL};
+    ol_auto_free uint64_t *ranks = NULL;
+    int r = 0;
+
+    if (want == 0)
+        return 0;
+    p->replaced = calloc(want, sizeof *p->replaced);
+    r = p->replaced == NULL ? -ENOMEM : ol_leaves_find(model, &leaves);
+    if (r == 0 && leaves.count < want)
+        r = ol_error_set(err, -ENOENT,
+                         "the image has %zu directories that hold files but no directory to "
+                         "replace, %zu are needed",
+                         leaves.count, want);
+    else if (r == 0)
+        r = draw_distinct(random, leaves.count, want, &ranks);
+    for (size_t i = 0; r == 0 && i < want; i++) {
+        p->replaced[i] = ol_ptr_steal(leaves.paths[ranks[i]]);
+        p->want_replaced++;
+    }
+    ol_leaves_fini(&leaves);
+    return r == -ENOMEM ? ol_error_nomem(err) : r;
+}
+
 static int choose(const struct ol_model *model, struct ol_random *random, struct picks *p,
                   struct ol_error *err)
 {
@@ -216,14 +257,12 @@ struct planner {
     struct ol_random random;
     uint64_t bytes;
     uint64_t seed;
-    size_t next_file, next_dir;
+    size_t next_file, next_dir, next_replaced;
 };
 
 /* A name that is free: the seed tells commits apart, the counter the operations of one. */
-static int new_path(struct planner *p, const char *what, char **ret)
+static int new_path_in(struct planner *p, const char *dir, const char *what, char **ret)
 {
-    const char *dir = p->picks.dir[p->next_dir++].path;
-
     for (unsigned tries = 0;; tries++) {
         struct ol_model_node node;
         ol_auto_free char *path = NULL;
@@ -238,30 +277,72 @@ static int new_path(struct planner *p, const char *what, char **ret)
     }
 }
 
+static int new_path(struct planner *p, const char *what, char **ret)
+{
+    return new_path_in(p, p->picks.dir[p->next_dir++].path, what, ret);
+}
+
+/* What makes new names only. */
+static int plan_new(struct planner *p, struct ol_op *op)
+{
+    char **dir;
+    int r;
+
+    switch (op->kind) {
+    case OL_OP_SYMLINK: /* to a name that is not there: nothing follows it */
+        r = new_path(p, "symlink", &op->path);
+        op->target = strdup("nowhere/in/particular");
+        return op->target == NULL ? -ENOMEM : r;
+    case OL_OP_LINK:
+        r = new_path(p, "linked", &op->path);
+        if (r == 0 && asprintf(&op->target, "%s-too", op->path) < 0) {
+            op->target = NULL;
+            r = -ENOMEM;
+        }
+        return r;
+    case OL_OP_REPLACE:
+        dir = &p->picks.replaced[p->next_replaced++];
+        op->path = ol_ptr_steal(*dir);
+        return new_path_in(p, op->path, "replaced", &op->target);
+    default:
+        return new_path(p, op->kind == OL_OP_MKDIR ? "made" : "added", &op->path);
+    }
+}
+
+static bool writes_content(enum ol_op_kind kind)
+{
+    return kind == OL_OP_ADD || kind == OL_OP_MODIFY || kind == OL_OP_LINK || kind == OL_OP_REPLACE;
+}
+
+/* An existing file is chosen for it. */
+static bool takes_file(enum ol_op_kind kind)
+{
+    return kind == OL_OP_MODIFY || kind == OL_OP_DELETE || kind == OL_OP_RENAME ||
+           kind == OL_OP_CHMOD;
+}
+
 static int plan_one(struct planner *p, enum ol_op_kind kind)
 {
-    static const char *const names[] = {
-        [OL_OP_ADD] = "added", [OL_OP_RENAME] = "renamed", [OL_OP_MKDIR] = "made"};
     struct ol_op *op = &p->plan->ops[p->plan->count];
     struct pick *file = NULL;
     int r = 0;
 
     *op = (struct ol_op){.kind = kind};
-    if (kind != OL_OP_ADD && kind != OL_OP_MKDIR) {
+    if (takes_file(kind)) {
         file = &p->picks.file[p->next_file++];
         op->path = ol_ptr_steal(file->path);
         op->size = file->size;
         op->mode = file->mode;
     }
-    if (kind == OL_OP_ADD || kind == OL_OP_MKDIR)
-        r = new_path(p, names[kind], &op->path);
-    else if (kind == OL_OP_RENAME)
-        r = new_path(p, names[kind], &op->target);
-    if (kind == OL_OP_ADD || kind == OL_OP_MKDIR)
-        op->mode = kind == OL_OP_ADD ? 0644 : 0755;
+    if (!takes_file(kind)) {
+        r = plan_new(p, op);
+        op->mode = kind == OL_OP_MKDIR ? 0755 : 0644;
+    } else if (kind == OL_OP_RENAME) {
+        r = new_path(p, "renamed", &op->target);
+    }
     if (kind == OL_OP_CHMOD)
         op->mode = file->mode ^ 0020; /* group-write: harmless, and surely another mode */
-    if (kind == OL_OP_ADD || kind == OL_OP_MODIFY) {
+    if (writes_content(kind)) {
         op->size = p->bytes;
         op->content_seed = ol_random_next(&p->random);
     }
@@ -292,6 +373,12 @@ static int plan_all(struct planner *p, const struct ol_change_mix *mix, struct o
         r = plan_kind(p, OL_OP_CHMOD, mix->chmod);
     if (r == 0)
         r = plan_kind(p, OL_OP_MKDIR, mix->mkdir);
+    if (r == 0)
+        r = plan_kind(p, OL_OP_SYMLINK, mix->symlink);
+    if (r == 0)
+        r = plan_kind(p, OL_OP_LINK, mix->link);
+    if (r == 0)
+        r = plan_kind(p, OL_OP_REPLACE, mix->replace);
     return r < 0 ? ol_error_sys(err, -r, "cannot plan the changes") : 0;
 }
 
@@ -320,6 +407,21 @@ static int apply_to_upper(const struct ol_plan *plan, struct ol_upper *upper)
         case OL_OP_CHMOD:
             r = ol_upper_touch(upper, op->path);
             break;
+        case OL_OP_SYMLINK:
+            r = ol_upper_make(upper, op->path, OL_M_SYMLINK);
+            break;
+        case OL_OP_LINK:
+            r = ol_upper_make(upper, op->path, OL_M_FILE);
+            if (r == 0)
+                r = ol_upper_link(upper, op->path, op->target);
+            break;
+        case OL_OP_REPLACE:
+            r = ol_upper_remove_dir(upper, op->path);
+            if (r == 0)
+                r = ol_upper_make(upper, op->path, OL_M_DIR);
+            if (r == 0)
+                r = ol_upper_make(upper, op->target, OL_M_FILE);
+            break;
         }
     }
     return r;
@@ -327,7 +429,8 @@ static int apply_to_upper(const struct ol_plan *plan, struct ol_upper *upper)
 
 /* Carry the plan out in an upper that is given away. @param ret_plain may be NULL */
 static int predict_in(const struct ol_plan *plan, struct ol_upper *upper,
-                      struct ol_inode_kinds *ret, struct ol_inode_kinds *ret_plain)
+                      struct ol_inode_kinds *ret, bool *ret_cached,
+                      struct ol_inode_kinds *ret_plain)
 {
     struct ol_inode_kinds before;
     int r;
@@ -336,6 +439,7 @@ static int predict_in(const struct ol_plan *plan, struct ol_upper *upper,
     r = apply_to_upper(plan, upper);
     ol_upper_kinds(upper, ret);
     ol_inode_kinds_add(ret, &before, -1);
+    *ret_cached = ol_upper_cached_alone(upper);
     if (ret_plain != NULL)
         *ret_plain = upper->plain;
     ol_upper_fini(upper);
@@ -352,11 +456,11 @@ static int predict(struct ol_plan *plan, const struct ol_model *model)
         return r;
     r = ol_upper_init_copy(&upper, &init, &model->merged);
     if (r == 0)
-        r = predict_in(plan, &upper, &plan->overlay, &plan->plain);
+        r = predict_in(plan, &upper, &plan->overlay, &plan->overlay_cached, &plan->plain);
     if (r == 0)
         r = ol_upper_init(&upper, &init.tree, &model->merged);
     if (r == 0)
-        r = predict_in(plan, &upper, &plan->overlay2, NULL);
+        r = predict_in(plan, &upper, &plan->overlay2, &plan->overlay2_cached, NULL);
     ol_upper_fini(&init);
     return r;
 }
@@ -380,6 +484,13 @@ void ol_plan_predict(const struct ol_plan *plan, enum ol_law law, struct ol_inod
     *ret = (struct ol_inode_kinds){0};
 }
 
+bool ol_plan_leaves_cached(const struct ol_plan *plan, enum ol_law law)
+{
+    bool overlay = law == OL_LAW_OVERLAY || law == OL_LAW_OVERLAY_CLONE_ALL;
+
+    return overlay ? plan->overlay_cached : law == OL_LAW_OVERLAY2 && plan->overlay2_cached;
+}
+
 /* ---- the layer a commit of it is ---- */
 
 static int feed_whiteout(struct ol_model *model, const char *path, struct ol_error *err)
@@ -395,6 +506,49 @@ static int feed_whiteout(struct ol_model *model, const char *path, struct ol_err
     return ol_model_add(model, &entry, err);
 }
 
+static int feed_link(struct ol_model *model, const struct ol_op *op, struct ol_error *err)
+{
+    struct ol_entry entry = {
+        .path = op->path, .type = OL_ENTRY_FILE, .mode = op->mode, .size = op->size};
+    int r = ol_model_add(model, &entry, err);
+
+    if (r < 0)
+        return r;
+    entry.path = op->target;
+    entry.link = op->path;
+    entry.type = OL_ENTRY_HARDLINK;
+    return ol_model_add(model, &entry, err);
+}
+
+/* As the native diff has it: the directory, opaque, with its file. A naive diff lists what went;
+ * the tree is the same afterwards. */
+static int feed_replacement(struct ol_model *model, const struct ol_op *op, struct ol_error *err)
+{
+    ol_auto_free char *opaque = NULL;
+    struct ol_entry entry = {.path = op->path, .type = OL_ENTRY_DIRECTORY, .mode = 0755};
+    int r = ol_model_add(model, &entry, err);
+
+    if (r < 0)
+        return r;
+    if (asprintf(&opaque, "%s/.wh..wh..opq", op->path) < 0) {
+        opaque = NULL;
+        return ol_error_nomem(err);
+    }
+    entry = (struct ol_entry){.path = opaque, .type = OL_ENTRY_FILE};
+    r = ol_model_add(model, &entry, err);
+    entry = (struct ol_entry){
+        .path = op->target, .type = OL_ENTRY_FILE, .mode = op->mode, .size = op->size};
+    return r < 0 ? r : ol_model_add(model, &entry, err);
+}
+
+static int feed_symlink(struct ol_model *model, const struct ol_op *op, struct ol_error *err)
+{
+    const struct ol_entry entry = {
+        .path = op->path, .link = op->target, .type = OL_ENTRY_SYMLINK, .mode = 0777};
+
+    return ol_model_add(model, &entry, err);
+}
+
 static int feed_op(struct ol_model *model, const struct ol_op *op, struct ol_error *err)
 {
     struct ol_entry entry = {
@@ -405,6 +559,12 @@ static int feed_op(struct ol_model *model, const struct ol_op *op, struct ol_err
     };
     int r = 0;
 
+    if (op->kind == OL_OP_SYMLINK)
+        return feed_symlink(model, op, err);
+    if (op->kind == OL_OP_LINK)
+        return feed_link(model, op, err);
+    if (op->kind == OL_OP_REPLACE)
+        return feed_replacement(model, op, err);
     if (op->kind == OL_OP_DELETE || op->kind == OL_OP_RENAME)
         r = feed_whiteout(model, op->path, err);
     if (r == 0 && op->kind != OL_OP_DELETE)
@@ -423,7 +583,10 @@ static int feed(struct ol_model *model, const struct ol_plan *plan, struct ol_er
 
 static int make_plan(struct planner *p, const struct ol_change_mix *mix, struct ol_error *err)
 {
-    int r = choose(p->model, &p->random, &p->picks, err);
+    int r = choose_replaced(p->model, &p->random, &p->picks, mix->replace, err);
+
+    if (r == 0)
+        r = choose(p->model, &p->random, &p->picks, err);
 
     if (r == 0)
         r = plan_all(p, mix, err);
@@ -439,13 +602,13 @@ int ol_plan_make(struct ol_model *model, const struct ol_change_mix *mix, uint64
                  uint64_t seed, struct ol_plan **ret, struct ol_error *err)
 {
     const size_t total = (size_t)mix->add + mix->modify + mix->remove + mix->rename + mix->chmod +
-                         mix->mkdir;
+                         mix->mkdir + mix->symlink + mix->link + mix->replace;
     struct planner p = {.model = model, .bytes = change_bytes, .seed = seed};
     int r;
 
     p.picks.bytes = change_bytes;
     p.picks.want_files = (size_t)mix->modify + mix->remove + mix->rename + mix->chmod;
-    p.picks.want_dirs = (size_t)mix->add + mix->rename + mix->mkdir;
+    p.picks.want_dirs = (size_t)mix->add + mix->rename + mix->mkdir + mix->symlink + mix->link;
     ol_random_seed(&p.random, seed);
     p.plan = calloc(1, sizeof *p.plan);
     if (p.plan != NULL)
@@ -463,7 +626,8 @@ int ol_plan_make(struct ol_model *model, const struct ol_change_mix *mix, uint64
 /* ---- carrying it out ---- */
 
 /* The content in blocks; the first one creates or overwrites. */
-static int write_content(struct ol_rootfs *fs, const struct ol_op *op, struct ol_error *err)
+static int write_content(struct ol_rootfs *fs, const struct ol_op *op, const char *path,
+                         struct ol_error *err)
 {
     const size_t room = op->size < OL_IO_BLOCK ? (size_t)op->size : (size_t)OL_IO_BLOCK;
     ol_auto_free char *block = malloc(room + 1);
@@ -478,14 +642,30 @@ static int write_content(struct ol_rootfs *fs, const struct ol_op *op, struct ol
         size_t len = op->size - done < room ? (size_t)(op->size - done) : room;
         ol_random_fill(&random, block, len);
         if (done > 0)
-            r = ol_rootfs_append(fs, op->path, block, len, err);
-        else if (op->kind == OL_OP_ADD)
-            r = ol_rootfs_create(fs, op->path, op->mode, block, len, err);
+            r = ol_rootfs_append(fs, path, block, len, err);
+        else if (op->kind != OL_OP_MODIFY)
+            r = ol_rootfs_create(fs, path, op->mode, block, len, err);
         else
-            r = ol_rootfs_write(fs, op->path, block, len, err);
+            r = ol_rootfs_write(fs, path, block, len, err);
         done += len;
     } while (r == 0 && done < op->size);
     return r;
+}
+
+static int run_link(struct ol_rootfs *fs, const struct ol_op *op, struct ol_error *err)
+{
+    int r = write_content(fs, op, op->path, err);
+
+    return r < 0 ? r : ol_rootfs_link(fs, op->path, op->target, err);
+}
+
+static int run_replacement(struct ol_rootfs *fs, const struct ol_op *op, struct ol_error *err)
+{
+    int r = ol_rootfs_remove_tree(fs, op->path, err);
+
+    if (r == 0)
+        r = ol_rootfs_mkdir(fs, op->path, 0755, err);
+    return r < 0 ? r : write_content(fs, op, op->target, err);
 }
 
 static int run_op(const struct ol_op *op, struct ol_rootfs *fs, struct ol_error *err)
@@ -493,7 +673,13 @@ static int run_op(const struct ol_op *op, struct ol_rootfs *fs, struct ol_error 
     switch (op->kind) {
     case OL_OP_ADD:
     case OL_OP_MODIFY:
-        return write_content(fs, op, err);
+        return write_content(fs, op, op->path, err);
+    case OL_OP_SYMLINK:
+        return ol_rootfs_symlink(fs, op->target, op->path, err);
+    case OL_OP_LINK:
+        return run_link(fs, op, err);
+    case OL_OP_REPLACE:
+        return run_replacement(fs, op, err);
     case OL_OP_DELETE:
         return ol_rootfs_unlink(fs, op->path, err);
     case OL_OP_RENAME:

@@ -10,21 +10,37 @@
 #include "drivers/rootfs.h"
 #include "store/image.h"
 
+/* How many of each kind of change one commit makes. */
 struct ol_change_mix {
     unsigned add, modify, remove, rename, chmod, mkdir;
+    unsigned symlink; /* new symlinks */
+    unsigned link;    /* new files with two names */
+    unsigned replace; /* directories removed with what they hold, and made anew with one file */
 };
 #define OL_CHANGE_MIX_DEFAULT                                                                      \
     ((struct ol_change_mix){                                                                       \
         .add = 10, .modify = 5, .remove = 3, .rename = 1, .chmod = 1, .mkdir = 1})
 
-/** Parse "add=A,modify=M,delete=D,rename=R,chmod=C,mkdir=K"; keys left out are 0. */
+/** Parse "add=A,modify=M,delete=D,rename=R,chmod=C,mkdir=K,symlink=S,link=L,replace=P"; keys left
+ * out are 0, and "none" is all of them. */
 int ol_change_mix_parse(const char *text, struct ol_change_mix *ret, struct ol_error *err);
 
-enum ol_op_kind { OL_OP_ADD, OL_OP_MODIFY, OL_OP_DELETE, OL_OP_RENAME, OL_OP_CHMOD, OL_OP_MKDIR };
+enum ol_op_kind {
+    OL_OP_ADD,
+    OL_OP_MODIFY,
+    OL_OP_DELETE,
+    OL_OP_RENAME,
+    OL_OP_CHMOD,
+    OL_OP_MKDIR,
+    OL_OP_SYMLINK,
+    OL_OP_LINK,
+    OL_OP_REPLACE
+};
 struct ol_op {
     enum ol_op_kind kind;
     char *path;   /* owned by the plan */
-    char *target; /* rename: the new path */
+    char *target; /* rename: the new path; symlink: its text; link: the second name; replace: the
+                     new file */
     uint64_t size;
     uint64_t content_seed;
     unsigned mode;
@@ -48,6 +64,10 @@ int ol_plan_run(const struct ol_plan *plan, struct ol_rootfs *fs, struct ol_erro
 
 /** Inodes carrying out the plan adds to the container's upper ("container.change"), law by law. */
 void ol_plan_predict(const struct ol_plan *plan, enum ol_law law, struct ol_inode_kinds *ret);
+
+/** True when it leaves a cached whiteout that no name in the upper shares: mounting the container
+ * once more, for a commit, frees it. */
+bool ol_plan_leaves_cached(const struct ol_plan *plan, enum ol_law law);
 
 /**
  * The built-in image: seeded, reproducible to the byte, shaped like a small Debian system, three

@@ -112,6 +112,7 @@ static void predictions__hold_for_a_small_root(void **state)
     predictions_of(root.path, &OL_CHANGE_MIX_DEFAULT, 1);
     predictions_of(root.path, &(struct ol_change_mix){10, 7, 7, 7, 7, 10}, 2);
     predictions_of(root.path, &(struct ol_change_mix){.add = 1}, 3);
+    predictions_of(root.path, &(struct ol_change_mix){.symlink = 3, .link = 3, .replace = 1}, 4);
     test_dir_remove(&root);
 }
 
@@ -120,7 +121,7 @@ static void predictions__hold_for_the_built_in_image(void **state)
     (void)state;
     OL_REQUIRE(can_have_view, "mounting overlayfs needs CAP_SYS_ADMIN");
     predictions_of(NULL, &OL_CHANGE_MIX_DEFAULT, 1);
-    predictions_of(NULL, &(struct ol_change_mix){200, 200, 200, 100, 100, 50}, 2);
+    predictions_of(NULL, &(struct ol_change_mix){200, 200, 200, 100, 100, 50, 20, 20, 20}, 2);
 }
 
 static int choose_view(const char *option)

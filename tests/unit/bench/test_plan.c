@@ -94,6 +94,10 @@ static void mix__parses_what_is_named_and_zeroes_the_rest(void **state)
     assert_int_equal(mix.add, 7);
     assert_int_equal(mix.remove, 2);
     assert_int_equal(mix.modify + mix.rename + mix.chmod + mix.mkdir, 0);
+    assert_ok(ol_change_mix_parse("symlink=3,link=4,replace=5", &mix, &err), &err);
+    assert_int_equal(mix.symlink * 100 + mix.link * 10 + mix.replace, 345);
+    assert_ok(ol_change_mix_parse("none", &mix, &err), &err);
+    assert_int_equal(mix.add + mix.symlink + mix.link + mix.replace, 0);
     assert_int_equal(ol_change_mix_parse("add", &mix, &err), -EINVAL);
     assert_int_equal(ol_change_mix_parse("touch=1", &mix, &err), -EINVAL);
     assert_message(&err, "'touch'");
@@ -132,6 +136,59 @@ static void plan__never_chooses_links_or_what_containers_override(void **state)
     fill(f);
     assert_int_equal(make(f, (struct ol_change_mix){.remove = 41}, 100, 1), -ENOENT);
     assert_message(&f->err, "has 40 regular files");
+}
+
+static bool lies_in(const char *path, const char *dir)
+{
+    size_t len = strlen(dir);
+
+    return path != NULL && strncmp(path, dir, len) == 0 && (path[len] == '/' || path[len] == '\0');
+}
+
+static void plan__keeps_other_changes_out_of_replaced_directories(void **state)
+{
+    const struct ol_change_mix mix = {.add = 30, .remove = 9, .symlink = 9, .replace = 3};
+    struct fixture *f = *state;
+    size_t n;
+
+    assert_ok(make(f, mix, 100, 1), &f->err);
+    n = ol_plan_count(f->plan);
+    for (size_t i = 0; i < n; i++) {
+        const struct ol_op *replaced = ol_plan_op(f->plan, i);
+
+        if (replaced->kind != OL_OP_REPLACE)
+            continue;
+        assert_true(lies_in(replaced->target, replaced->path));
+        for (size_t k = 0; k < n; k++) {
+            const struct ol_op *op = ol_plan_op(f->plan, k);
+
+            assert_true(k == i || !lies_in(op->path, replaced->path));
+            assert_true(k == i || !lies_in(op->target, replaced->path));
+        }
+    }
+}
+
+static void plan__replaces_only_directories_without_directories(void **state)
+{
+    struct fixture *f = *state;
+
+    assert_ok(make(f, (struct ol_change_mix){.replace = 4}, 100, 1), &f->err);
+    for (size_t i = 0; i < 4; i++)
+        assert_int_equal(strncmp(ol_plan_op(f->plan, i)->path, "usr/d", 5), 0);
+    fill(f);
+    assert_int_equal(make(f, (struct ol_change_mix){.replace = 5}, 100, 1), -ENOENT);
+    assert_message(&f->err, "has 4 directories");
+}
+
+static void plan__links_are_one_file_with_two_names(void **state)
+{
+    struct fixture *f = *state;
+    struct ol_model_node node;
+
+    assert_ok(make(f, (struct ol_change_mix){.link = 1}, 100, 1), &f->err);
+    assert_true(ol_model_lookup(f->model, ol_plan_op(f->plan, 0)->path, &node));
+    assert_int_equal(node.links, 2);
+    assert_true(ol_model_lookup(f->model, ol_plan_op(f->plan, 0)->target, &node));
 }
 
 static void plan__applies_itself_to_the_model(void **state)
@@ -221,6 +278,9 @@ int main(void)
         cmocka_unit_test(mix__parses_what_is_named_and_zeroes_the_rest),
         case_of(plan__is_the_same_for_the_same_seed_and_other_for_another),
         case_of(plan__never_chooses_links_or_what_containers_override),
+        case_of(plan__keeps_other_changes_out_of_replaced_directories),
+        case_of(plan__replaces_only_directories_without_directories),
+        case_of(plan__links_are_one_file_with_two_names),
         case_of(plan__applies_itself_to_the_model),
         case_of(plan__does_not_overwrite_what_an_earlier_one_wrote),
         case_of(plan__predicts_shared_whiteouts_and_parents_once),
