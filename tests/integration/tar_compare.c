@@ -6,8 +6,9 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <time.h>
 
-enum { BLOCK = 512 };
+enum { BLOCK = 512, DIFF_AGE_S = 600 };
 
 struct stream {
     unsigned char *data; /* owned: a private mapping */
@@ -57,16 +58,20 @@ static size_t header_of(const struct stream *s, size_t where)
 }
 
 /*
- * The time of whiteouts, and the sum it enters. A naive diff's whiteout is told by its mode, which
- * is zero: no object has a mode without type bits.
+ * The time of whiteouts, which has to be that of the diff, and the sum it enters. A naive diff's
+ * whiteout is told by its mode, which is zero: no object has a mode without type bits.
  */
 static void mask_whiteout_times(struct stream *s)
 {
+    const uint64_t now = (uint64_t)time(NULL);
+
     for (size_t at = 0; at < s->len; at += BLOCK + payload(s->data + at)) {
         unsigned char *header = s->data + at;
+        uint64_t when = octal(header + 136, 12);
 
         if (header[156] != '0' || memcmp(header + 100, "0000000", 8) != 0)
             continue;
+        assert_true(when <= now + 1 && when + DIFF_AGE_S >= now); /* rounded, perhaps up */
         memset(header + 136, 'M', 12);
         memset(header + 148, 'M', 8);
     }

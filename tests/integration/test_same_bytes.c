@@ -25,6 +25,7 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 struct fixture {
@@ -146,7 +147,7 @@ static int write_theirs(const struct fixture *f, enum how how)
 
 static int export_to(const struct fixture *f, enum how how, int out_fd, struct ol_error *err)
 {
-    const struct ol_export_options options = {.now = 1, .host_names = f->host_names};
+    const struct ol_export_options options = {.now = time(NULL), .host_names = f->host_names};
     const struct ol_stack now = {&f->new_fd, 1, false, OL_OVERLAY_TRUSTED};
     const struct ol_stack was = {&f->old_fd, 1, false, OL_OVERLAY_TRUSTED};
     ol_auto_changes struct ol_changes changes = OL_CHANGES_INIT;
