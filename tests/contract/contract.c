@@ -72,12 +72,16 @@ int contract_teardown(void **state)
     return 0;
 }
 
-bool contract_is(const struct contract *c, const char *driver)
+bool contract_target_is(const struct contract_target *t, const char *driver)
 {
     size_t len = strlen(driver);
 
-    return strncmp(c->target->spec, driver, len) == 0 &&
-           (c->target->spec[len] == '\0' || c->target->spec[len] == ':');
+    return strncmp(t->spec, driver, len) == 0 && (t->spec[len] == '\0' || t->spec[len] == ':');
+}
+
+bool contract_is(const struct contract *c, const char *driver)
+{
+    return contract_target_is(c->target, driver);
 }
 
 bool contract_has_option(const struct contract *c, const char *option)
@@ -85,20 +89,39 @@ bool contract_has_option(const struct contract *c, const char *option)
     return strstr(c->target->spec, option) != NULL;
 }
 
-void contract_only(const struct contract *c, const char *driver, const char *why)
+bool contract_on_overlay(const struct contract_target *t)
 {
-    if (contract_is(c, driver))
-        return;
-    print_message("SKIP on %s: %s\n", c->target->spec, why);
-    skip();
+    return contract_target_is(t, "overlay");
 }
 
-void contract_needs_mounts(const struct contract *c, const char *why)
+bool contract_on_overlay2(const struct contract_target *t)
 {
-    if (c->target->view != OL_VIEW_DIRECT)
-        return;
-    print_message("SKIP in the direct view: %s\n", why);
-    skip();
+    return contract_target_is(t, "overlay2");
+}
+
+bool contract_on_mounts(const struct contract_target *t)
+{
+    return t->view != OL_VIEW_DIRECT;
+}
+
+bool contract_not_vfs(const struct contract_target *t)
+{
+    return !contract_target_is(t, "vfs");
+}
+
+int contract_run(const char *group, const struct contract_case *cases, size_t count)
+{
+    struct CMUnitTest *tests = calloc(count, sizeof *tests);
+    size_t n = 0;
+    int failures;
+
+    assert_non_null(tests);
+    for (size_t i = 0; i < count; i++)
+        if (cases[i].on == NULL || cases[i].on(&target))
+            tests[n++] = cases[i].test;
+    failures = _cmocka_run_group_tests(group, tests, n, NULL, NULL);
+    free(tests);
+    return failures;
 }
 
 /* ---- layers ---- */

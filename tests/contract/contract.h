@@ -4,8 +4,8 @@
  * `test_contract DRIVER VIEW`; ctest registers each combination. Layers are changed through
  * ol_rootfs, which is a mount in one view and overlay's own format in the other.
  *
- * Helpers fail the test instead of returning errors. A case that means nothing for a driver is not
- * run there (contract_runs()), and said so once.
+ * Helpers fail the test instead of returning errors. A case that means nothing for a driver in a
+ * view is not registered there.
  */
 #ifndef OL_TESTS_CONTRACT_H
 #define OL_TESTS_CONTRACT_H
@@ -34,15 +34,31 @@ struct contract {
 int contract_setup(void **state);
 int contract_teardown(void **state);
 
-#define contract_test(fn) cmocka_unit_test_setup_teardown(fn, contract_setup, contract_teardown)
+/* A case, and what it is for. */
+struct contract_case {
+    struct CMUnitTest test;
+    bool (*on)(const struct contract_target *target); /* NULL: everything */
+};
 
-/* Which drivers a case is for: part of the name before the options; NULL: all that keep data. */
+#define contract_test_on(fn, on)                                                                   \
+    {                                                                                              \
+        cmocka_unit_test_setup_teardown(fn, contract_setup, contract_teardown), on                 \
+    }
+#define contract_test(fn) contract_test_on(fn, NULL)
+
+/* Run the cases that are for the target. @return the number of failures */
+int contract_run(const char *group, const struct contract_case *cases, size_t count);
+
+/* Part of the name before the options. */
+bool contract_target_is(const struct contract_target *target, const char *driver);
 bool contract_is(const struct contract *c, const char *driver);
 bool contract_has_option(const struct contract *c, const char *option);
-/** Skip aloud unless the driver is the one named. */
-void contract_only(const struct contract *c, const char *driver, const char *why);
-/** Skip aloud in the view without mounts. */
-void contract_needs_mounts(const struct contract *c, const char *why);
+
+/* What cases may be for. */
+bool contract_on_overlay(const struct contract_target *target);
+bool contract_on_overlay2(const struct contract_target *target);
+bool contract_on_mounts(const struct contract_target *target); /* a view that mounts */
+bool contract_not_vfs(const struct contract_target *target);
 
 /* Close and open again, as another process would. */
 void contract_reopen(struct contract *c);

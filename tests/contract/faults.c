@@ -203,14 +203,17 @@ static void faults__apply_on_an_image_layer(void **state)
 }
 
 /* Legacy overlay goes through the mounted layer then, as moby's naive ApplyDiff. */
+static bool applies_on_a_container_layer(const struct contract_target *target)
+{
+    return !contract_on_overlay(target) || contract_on_mounts(target);
+}
+
 static void faults__apply_on_a_container_layer(void **state)
 {
     struct contract *c = *state;
     struct tarball tar = TARBALL_INIT;
 
     require_faults();
-    if (contract_is(c, "overlay"))
-        contract_needs_mounts(c, "overlay applies to such a layer through its mount");
     add_tree(&tar, "base");
     tarball_add_file(&tar, "old", "old");
     tarball_add_file(&tar, "gone", "gone");
@@ -249,7 +252,6 @@ static void faults__get(void **state)
     int r = -1;
 
     require_faults();
-    contract_needs_mounts(c, "nothing is mounted");
     load_tree(c, "base", NULL, "base");
     contract_create(c, "ctr", "base");
     contract_write(c, "ctr", "x", "x"); /* work/work is there from now on */
@@ -275,7 +277,6 @@ static void faults__put_can_be_repeated(void **state)
     int r = -1;
 
     require_faults();
-    contract_needs_mounts(c, "nothing is mounted");
     load_tree(c, "base", NULL, "base");
     contract_create(c, "ctr", "base");
     contract_write(c, "ctr", "x", "x");
@@ -440,19 +441,19 @@ static void faults__killed_process_leaves_whole_layers(void **state)
 
 int contract_run_faults(void)
 {
-    const struct CMUnitTest tests[] = {
+    static const struct contract_case cases[] = {
         contract_test(faults__create_of_a_base_layer),
         contract_test(faults__create_on_an_image_layer),
         contract_test(faults__create_on_a_container_layer),
         contract_test(faults__apply_to_a_base_layer),
         contract_test(faults__apply_on_an_image_layer),
-        contract_test(faults__apply_on_a_container_layer),
+        contract_test_on(faults__apply_on_a_container_layer, applies_on_a_container_layer),
         contract_test(faults__truncated_archive_leaves_an_empty_layer),
-        contract_test(faults__get),
-        contract_test(faults__put_can_be_repeated),
+        contract_test_on(faults__get, contract_on_mounts),
+        contract_test_on(faults__put_can_be_repeated, contract_on_mounts),
         contract_test(faults__diff),
         contract_test(faults__remove_is_whole_or_can_be_repeated),
         contract_test(faults__killed_process_leaves_whole_layers),
     };
-    return cmocka_run_group_tests_name("faults", tests, NULL, NULL);
+    return contract_run("faults", cases, OL_ARRAY_LEN(cases));
 }

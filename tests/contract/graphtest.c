@@ -184,7 +184,6 @@ static void graphtest__refuses_the_129th_lower_directory(void **state)
     char parent[32];
     char id[32];
 
-    contract_only(c, "overlay2", "the others mount one lower directory or none");
     layer_id(parent, 0);
     contract_create(c, parent, NULL);
     for (unsigned n = 1; n <= 128; n++) {
@@ -327,17 +326,17 @@ static void graphtest__everything_is_added_without_a_parent(void **state)
 
 int contract_run_graphtest(void)
 {
-    const struct CMUnitTest tests[] = {
+    static const struct contract_case cases[] = {
         contract_test(graphtest__create_empty),
         contract_test(graphtest__create_base),
         contract_test(graphtest__create_snap),
         contract_test(graphtest__reads_through_1_layer),
         contract_test(graphtest__reads_through_64_layers),
         contract_test(graphtest__reads_through_128_layers),
-        contract_test(graphtest__refuses_the_129th_lower_directory),
+        contract_test_on(graphtest__refuses_the_129th_lower_directory, contract_on_overlay2),
         contract_test(graphtest__applied_diff_gives_the_layer_again),
         contract_test(graphtest__changes_are_those_made),
         contract_test(graphtest__everything_is_added_without_a_parent),
     };
-    return cmocka_run_group_tests_name("graphtest", tests, NULL, NULL);
+    return contract_run("graphtest", cases, OL_ARRAY_LEN(cases));
 }

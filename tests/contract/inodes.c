@@ -91,10 +91,10 @@ static void commit(struct contract *c, const char *name, const char *image, cons
 }
 
 /* Applied through a mount instead of into diff: work/work is made. */
-static int64_t naive_apply(const struct contract *c)
+static bool naive_apply(const struct contract_target *target)
 {
-    return contract_is(c, "overlay2") && contract_has_option(c, "diff=naive") &&
-           c->target->view != OL_VIEW_DIRECT;
+    return contract_on_overlay2(target) && strstr(target->spec, "diff=naive") != NULL &&
+           contract_on_mounts(target);
 }
 
 static void write_new_file(struct contract *c)
@@ -111,15 +111,13 @@ static void replace_file(struct contract *c)
     contract_close(fs);
 }
 
-/* ---- create and get ---- */
+/* ---- create and get; vfs has no laws, its layers are copies ---- */
 
 static void inodes__create(void **state)
 {
     struct contract *c = *state;
     bool legacy = contract_is(c, "overlay");
 
-    if (contract_is(c, "vfs"))
-        skip(); /* no law: a layer is a copy */
     assert_adds(c, legacy ? 2 : 4, contract_create(c, "empty", NULL));
     load_image(c);
     assert_adds(c, legacy ? 4 : 7, contract_create(c, "first", "image")); /* and committed */
@@ -141,8 +139,6 @@ static void inodes__container_create(void **state)
     struct contract *c = *state;
     bool legacy = contract_is(c, "overlay");
 
-    if (contract_is(c, "vfs"))
-        skip();
     load_image(c);
     assert_adds(c, legacy ? 2 * (5 + INIT) : 7 + INIT + 1 + 7 + 1,
                 create_container(c, "ctr", "image"));
@@ -158,15 +154,19 @@ static void inodes__commit_of_a_new_file(void **state)
     bool legacy = contract_is(c, "overlay");
     int64_t clone = contract_has_option(c, "clone=all") ? 0 : special_names();
 
-    if (contract_is(c, "vfs"))
-        skip();
     load_image(c);
     create_container(c, "ctr", "image");
     write_new_file(c);
     /* legacy: layer directory, the clone's directories and specials, the file; overlay2: the layer,
      * a, a/b, a/b/c and the file */
-    assert_adds(c, legacy ? 1 + D + clone + 1 : 6 + 4 + naive_apply(c),
+    assert_adds(c, legacy ? 1 + D + clone + 1 : 6 + 4 + naive_apply(c->target),
                 commit(c, "ctr", "i1", "image"));
+}
+
+/* vfs copies; and deleting through a mount leaves a whiteout of the kernel's choice. */
+static bool has_law_for_replaced_files(const struct contract_target *target)
+{
+    return contract_not_vfs(target) && !naive_apply(target);
 }
 
 static void inodes__commit_of_a_replaced_file(void **state)
@@ -175,8 +175,6 @@ static void inodes__commit_of_a_replaced_file(void **state)
     bool legacy = contract_is(c, "overlay");
     int64_t clone = contract_has_option(c, "clone=all") ? 0 : special_names();
 
-    if (contract_is(c, "vfs") || naive_apply(c))
-        skip(); /* a copy; and deleting through a mount leaves a whiteout of the kernel's choice */
     load_image(c);
     create_container(c, "ctr", "image");
     replace_file(c);
@@ -204,7 +202,6 @@ static void inodes__symlinks_are_shared_with_clone_all(void **state)
     struct contract *c = *state;
     struct tarball tar = TARBALL_INIT;
 
-    contract_only(c, "overlay", "only legacy overlay clones");
     load_image(c);
     tarball_add_file(&tar, "new", "x");
     assert_adds(c, 1 + D + (contract_has_option(c, "clone=all") ? 0 : special_names()) + 1,
@@ -233,15 +230,15 @@ static void inodes__everything_is_freed(void **state)
 
 int contract_run_inodes(void)
 {
-    const struct CMUnitTest tests[] = {
-        contract_test(inodes__create),
+    static const struct contract_case cases[] = {
+        contract_test_on(inodes__create, contract_not_vfs),
         contract_test(inodes__import),
-        contract_test(inodes__container_create),
-        contract_test(inodes__commit_of_a_new_file),
-        contract_test(inodes__commit_of_a_replaced_file),
+        contract_test_on(inodes__container_create, contract_not_vfs),
+        contract_test_on(inodes__commit_of_a_new_file, contract_not_vfs),
+        contract_test_on(inodes__commit_of_a_replaced_file, has_law_for_replaced_files),
         contract_test(inodes__unchanged_container_costs_a_layer_that_is_removed),
-        contract_test(inodes__symlinks_are_shared_with_clone_all),
+        contract_test_on(inodes__symlinks_are_shared_with_clone_all, contract_on_overlay),
         contract_test(inodes__everything_is_freed),
     };
-    return cmocka_run_group_tests_name("inodes", tests, NULL, NULL);
+    return contract_run("inodes", cases, OL_ARRAY_LEN(cases));
 }

@@ -180,7 +180,6 @@ static void layers__gets_are_counted(void **state)
     ol_auto_free char *second = NULL;
     bool mounts = (ol_driver_caps(c->drv) & OL_CAP_NEEDS_MOUNT) != 0;
 
-    contract_needs_mounts(c, "nothing is mounted or counted");
     contract_create(c, "base", NULL);
     contract_write(c, "base", "f", "x");
     contract_create(c, "ctr", "base");
@@ -222,7 +221,6 @@ static void layers__mounted_layer_can_be_removed(void **state)
     ol_auto_error struct ol_error err = OL_ERROR_INIT;
     ol_auto_free char *path = NULL;
 
-    contract_needs_mounts(c, "nothing is mounted");
     contract_create(c, "base", NULL);
     contract_create(c, "ctr", "base");
     assert_ok(ol_driver_get(c->drv, "ctr", &path, &err), &err);
@@ -241,7 +239,6 @@ static void layers__close_unmounts_what_it_mounted(void **state)
     ol_auto_error struct ol_error err = OL_ERROR_INIT;
     ol_auto_free char *path = NULL;
 
-    contract_needs_mounts(c, "nothing is mounted");
     contract_create(c, "base", NULL);
     contract_create(c, "ctr", "base");
     assert_ok(ol_driver_get(c->drv, "ctr", &path, &err), &err);
@@ -257,7 +254,6 @@ static void layers__kept_mount_is_put_by_the_next_process(void **state)
     ol_auto_free char *again = NULL;
     bool mounts = (ol_driver_caps(c->drv) & OL_CAP_NEEDS_MOUNT) != 0;
 
-    contract_needs_mounts(c, "nothing is mounted");
     contract_create(c, "base", NULL);
     contract_create(c, "ctr", "base");
     assert_ok(ol_driver_get(c->drv, "ctr", &path, &err), &err);
@@ -282,7 +278,6 @@ static void layers__cleanup_unmounts_everything(void **state)
     ol_auto_free char *before = NULL;
     ol_auto_free char *after = NULL;
 
-    contract_needs_mounts(c, "nothing is mounted");
     contract_create(c, "base", NULL);
     contract_create(c, "ctr", "base");
     contract_write(c, "ctr", "f", "x");
@@ -295,14 +290,18 @@ static void layers__cleanup_unmounts_everything(void **state)
     contract_assert_content(c, "ctr", "f", "x");
 }
 
+/* Elsewhere get() works. */
+static bool cannot_get(const struct contract_target *target)
+{
+    return !contract_on_mounts(target) && contract_not_vfs(target);
+}
+
 static void layers__direct_view_says_what_it_cannot(void **state)
 {
     struct contract *c = *state;
     ol_auto_error struct ol_error err = OL_ERROR_INIT;
     char *path = NULL;
 
-    if (c->target->view != OL_VIEW_DIRECT || contract_is(c, "vfs"))
-        skip(); /* there get() works */
     contract_create(c, "base", NULL);
     contract_create(c, "ctr", "base");
     assert_int_equal(ol_driver_get(c->drv, "ctr", &path, &err), -EOPNOTSUPP);
@@ -334,7 +333,6 @@ static void layers__threads_may_get_and_put_at_once(void **state)
     pthread_t threads[THREADS];
     void *failed = NULL;
 
-    contract_needs_mounts(c, "nothing is mounted");
     contract_create(c, "base", NULL);
     contract_write(c, "base", "f", "x");
     contract_create(c, "ctr", "base");
@@ -546,7 +544,6 @@ static void layers__parent_of_a_layer_is_read_only(void **state)
     ol_auto_error struct ol_error err = OL_ERROR_INIT;
     struct ol_rootfs *fs;
 
-    contract_only(c, "overlay2", "only overlay2 marks parents");
     contract_create(c, "base", NULL);
     contract_create(c, "ctr", "base");
     contract_write(c, "ctr", "f", "x");
@@ -561,7 +558,7 @@ static void layers__parent_of_a_layer_is_read_only(void **state)
 
 int contract_run_layers(void)
 {
-    const struct CMUnitTest tests[] = {
+    static const struct contract_case cases[] = {
         contract_test(layers__refuse_ids_that_are_no_names),
         contract_test(layers__id_in_the_error_cannot_harm_a_terminal),
         contract_test(layers__longest_id_works),
@@ -570,14 +567,14 @@ int contract_run_layers(void)
         contract_test(layers__missing_layer_is_named),
         contract_test(layers__remove_takes_everything_and_may_be_repeated),
         contract_test(layers__id_can_be_used_again),
-        contract_test(layers__gets_are_counted),
+        contract_test_on(layers__gets_are_counted, contract_on_mounts),
         contract_test(layers__base_layers_are_not_mounted),
-        contract_test(layers__mounted_layer_can_be_removed),
-        contract_test(layers__close_unmounts_what_it_mounted),
-        contract_test(layers__kept_mount_is_put_by_the_next_process),
-        contract_test(layers__cleanup_unmounts_everything),
-        contract_test(layers__direct_view_says_what_it_cannot),
-        contract_test(layers__threads_may_get_and_put_at_once),
+        contract_test_on(layers__mounted_layer_can_be_removed, contract_on_mounts),
+        contract_test_on(layers__close_unmounts_what_it_mounted, contract_on_mounts),
+        contract_test_on(layers__kept_mount_is_put_by_the_next_process, contract_on_mounts),
+        contract_test_on(layers__cleanup_unmounts_everything, contract_on_mounts),
+        contract_test_on(layers__direct_view_says_what_it_cannot, cannot_get),
+        contract_test_on(layers__threads_may_get_and_put_at_once, contract_on_mounts),
         contract_test(layers__list_names_every_layer),
         contract_test(layers__home_is_private),
         contract_test(layers__home_is_locked),
@@ -586,7 +583,7 @@ int contract_run_layers(void)
         contract_test(layers__open_removes_what_was_left_half_made),
         contract_test(layers__metadata_names_the_directories),
         contract_test(layers__status_names_the_file_system),
-        contract_test(layers__parent_of_a_layer_is_read_only),
+        contract_test_on(layers__parent_of_a_layer_is_read_only, contract_on_overlay2),
     };
-    return cmocka_run_group_tests_name("layers", tests, NULL, NULL);
+    return contract_run("layers", cases, OL_ARRAY_LEN(cases));
 }
