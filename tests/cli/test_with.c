@@ -447,6 +447,7 @@ static void with_containerd__a_commit_adds_nothing(void **state)
     assert_int_equal(inodes_at(real, MOUNT), 1);
     assert_int_equal(inodes_at(real, CHANGE), inodes_at(ours, CHANGE));
     assert_int_equal(inodes_at(real, COMMIT), 0);
+    assert_int_equal(inodes_at(real, REMOVE_COMMIT), -(3 + 1 + inodes_at(real, CHANGE)));
     json_decref(json);
 }
 
