@@ -4,7 +4,7 @@
  * for byte and by DiffID: the same base image, the same changes through the container's own mount,
  * then dockerd's commit beside ours. dockerd's layer is taken from what "docker save" gives.
  *
- * Times the kernel gave while the changes were made differ from run to run; they are set in the
+ * Times the kernel gave differ from run to run; they are set in the init layers and in the
  * containers' layers before the commits, whiteouts included. What cannot be set is masked: the time
  * of a naive diff's whiteouts, which is the time of the commit.
  */
@@ -31,7 +31,8 @@ static const char capability[20] = {1, 0, 0, 2, 0, 4};
 
 struct fixture {
     struct test_dir dir;
-    struct timespec start; /* of the changes */
+    time_t start;          /* what is younger has its time from the kernel, */
+    time_t epoch;          /* and gets one between this and a million seconds later */
     struct tarball base;   /* the image's topmost layer, and mostly its only one */
     struct ol_image *real; /* owned; a larger image below it, or NULL */
     struct ol_plan *plan;  /* owned; the changes of "overlab compare", or NULL: those below */
@@ -75,6 +76,7 @@ static int setup(void **state)
     struct fixture *f = calloc(1, sizeof *f);
 
     assert_non_null(f);
+    f->start = time(NULL) - 60;
     f->base = (struct tarball)TARBALL_INIT;
     make_base(&f->base);
     f->theirs_fd = f->ours_fd = -1;
@@ -230,29 +232,25 @@ static void add(int fd)
                                           dockerd could not save the image */
 }
 
-static bool is_before(const struct timespec *a, const struct timespec *b)
-{
-    return a->tv_sec != b->tv_sec ? a->tv_sec < b->tv_sec : a->tv_nsec < b->tv_nsec;
-}
-
-/* The times of what the changes made, from its path; the init layer's and the image's stay. */
+/* Times of the present become one made from the path. */
 static int set_time(const struct ol_walk_entry *entry, void *data, struct ol_error *err)
 {
     const struct fixture *f = data;
-    struct timespec t[2] = {{.tv_nsec = UTIME_OMIT}, {.tv_sec = 1700000000, .tv_nsec = 5}};
+    const time_t now = entry->st->st_mtim.tv_sec;
+    struct timespec t[2] = {{.tv_nsec = UTIME_OMIT}, {.tv_sec = f->epoch, .tv_nsec = 5}};
 
     (void)err;
-    if (entry->depth == 0 || is_before(&entry->st->st_mtim, &f->start) ||
-        entry->st->st_mtim.tv_sec > f->start.tv_sec + 3600)
+    if (entry->depth == 0 || now < f->start || now > f->start + 3600)
         return 0;
     for (const char *c = entry->path; *c != '\0'; c++)
-        t[1].tv_sec = 1700000000 + (t[1].tv_sec * 31 + (unsigned char)*c) % 1000000;
+        t[1].tv_sec = f->epoch + (t[1].tv_sec * 31 + (unsigned char)*c) % 1000000;
     assert_int_equal(utimensat(entry->dir_fd, entry->name, t, AT_SYMLINK_NOFOLLOW), 0);
     return 0;
 }
 
 /* home: the driver's directory, laid out alike in both engines. */
-static void set_times(struct fixture *f, const char *home, const char *layer)
+static void set_layer_times(struct fixture *f, const char *home, const char *layer,
+                            const char *suffix)
 {
     bool vfs = strcmp(f->driver, "vfs") == 0;
     const char *sub = strcmp(f->driver, "overlay2") == 0 ? "/diff" : vfs ? "" : "/upper";
@@ -260,21 +258,25 @@ static void set_times(struct fixture *f, const char *home, const char *layer)
     ol_auto_free char *path = NULL;
     ol_auto_fd int fd = -1;
 
-    assert_true(asprintf(&path, "%s%s/%s%s", home, vfs ? "/dir" : "", layer, sub) > 0);
+    assert_true(asprintf(&path, "%s%s/%s%s%s", home, vfs ? "/dir" : "", layer, suffix, sub) > 0);
     fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     assert_true(fd >= 0);
     assert_ok(ol_tree_walk(fd, set_time, f, &err), &err);
 }
 
-/* From now on files get times of f->start or later: file systems go by a clock of few ticks. */
-static void begin_changes(struct fixture *f)
+/* Before the changes: the init layer, and what the container's own has of it. */
+static void set_init_times(struct fixture *f, const char *home, const char *layer)
 {
-    struct timespec tick;
+    f->epoch = 1600000000;
+    set_layer_times(f, home, layer, "-init");
+    set_layer_times(f, home, layer, "");
+}
 
-    assert_int_equal(clock_gettime(CLOCK_REALTIME, &f->start), 0);
-    do
-        assert_int_equal(clock_gettime(CLOCK_REALTIME_COARSE, &tick), 0);
-    while (is_before(&tick, &f->start));
+/* After them: whatever has a time of the present is a change. */
+static void set_change_times(struct fixture *f, const char *home, const char *layer)
+{
+    f->epoch = 1700000000;
+    set_layer_times(f, home, layer, "");
 }
 
 static void change(const char *root)
@@ -307,20 +309,20 @@ static void their_changes(struct fixture *f, struct docker *d)
     ol_auto_free char *root = NULL;
     bool mounts = strcmp(f->driver, "vfs") != 0;
 
+    set_init_times(f, d->home, layer);
     if (mounts) {
         assert_ok(d->base.ops->describe(&d->base, OL_STEP_CONTAINER_CREATE, &report, &err), &err);
         assert_ok(d->base.ops->mount(&d->base, &err), &err);
     }
     assert_true(asprintf(&root, "%s/%s%s%s", d->home, mounts ? "" : "dir/", layer,
                          mounts ? "/merged" : "") > 0);
-    begin_changes(f);
     if (f->plan != NULL)
         assert_ok(d->base.ops->change(&d->base, f->plan, &err), &err);
     else
         change(root);
     if (mounts)
         assert_ok(d->base.ops->unmount(&d->base, &err), &err);
-    set_times(f, d->home, layer);
+    set_change_times(f, d->home, layer);
 }
 
 /* The daemon's answer to a GET of what may be large, into a file. HTTP/1.0 ends with the stream. */
@@ -421,7 +423,7 @@ static void our_changes(struct fixture *f, struct ol_driver *drv, const char *la
     struct ol_rootfs *rootfs = NULL;
     ol_auto_free char *root = NULL;
 
-    begin_changes(f);
+    set_init_times(f, ol_driver_home(drv), layer);
     if (f->plan != NULL) { /* in any view */
         assert_ok(ol_driver_rootfs(drv, layer, &rootfs, &err), &err);
         assert_ok(ol_plan_run(f->plan, rootfs, &err), &err);
@@ -431,7 +433,7 @@ static void our_changes(struct fixture *f, struct ol_driver *drv, const char *la
         change(root);
         assert_ok(ol_driver_put(drv, layer, &err), &err);
     }
-    set_times(f, ol_driver_home(drv), layer);
+    set_change_times(f, ol_driver_home(drv), layer);
 }
 
 static void our_diff(struct fixture *f, struct ol_driver *drv, const char *layer)
@@ -645,8 +647,15 @@ static void learn(void *data, const struct ol_input *tar)
 
 static void make_plan(struct fixture *f)
 {
-    const struct ol_change_mix mix = {
-        .add = 200, .modify = 100, .remove = 100, .rename = 20, .chmod = 20, .mkdir = 20};
+    const struct ol_change_mix mix = {.add = 200,
+                                      .modify = 100,
+                                      .remove = 100,
+                                      .rename = 20,
+                                      .chmod = 20,
+                                      .mkdir = 20,
+                                      .symlink = 20,
+                                      .link = 20,
+                                      .replace = 5};
     ol_auto_error struct ol_error err = OL_ERROR_INIT;
     struct ol_model *model = NULL;
 
