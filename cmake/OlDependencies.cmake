@@ -10,6 +10,7 @@ pkg_check_modules(LIBCRYPTO REQUIRED IMPORTED_TARGET libcrypto>=3.0)
 pkg_check_modules(ZLIB REQUIRED IMPORTED_TARGET zlib)
 pkg_check_modules(ZSTD REQUIRED IMPORTED_TARGET libzstd)
 pkg_check_modules(LZMA REQUIRED IMPORTED_TARGET liblzma)
+pkg_check_modules(LMDB REQUIRED IMPORTED_TARGET lmdb>=0.9.24)
 find_package(BZip2 REQUIRED)
 # ISA-L inflates twice as fast as zlib; zlib serves where it is missing.
 pkg_check_modules(ISAL IMPORTED_TARGET libisal)
