@@ -48,6 +48,17 @@ static int check_name(const char *what, const char *name, struct ol_error *err)
     return 0;
 }
 
+/* The target as directory and name: "" and the rest of an absolute one. */
+static const char *target_dir(const struct ol_overlay_spec *spec)
+{
+    return spec->target[0] == '/' ? "" : spec->base;
+}
+
+static const char *target_name(const struct ol_overlay_spec *spec)
+{
+    return spec->target[0] == '/' ? spec->target + 1 : spec->target;
+}
+
 static int check_spec(const struct ol_overlay_spec *spec, struct ol_error *err)
 {
     int r = 0;
@@ -69,9 +80,8 @@ static int check_spec(const struct ol_overlay_spec *spec, struct ol_error *err)
     if (r == 0 && spec->work != NULL)
         r = check_name("work directory", spec->work, err);
     /* The target is an argument of its own: any character is fine there. */
-    if (r == 0 && (spec->target == NULL || spec->target[0] == '\0' || spec->target[0] == '/'))
-        r = ol_error_set(err, -EINVAL, "overlay target '%s' is not a relative name",
-                         spec->target == NULL ? "" : spec->target);
+    if (r == 0 && (spec->target == NULL || spec->target[0] == '\0'))
+        r = ol_error_set(err, -EINVAL, "an overlay mount needs a target");
     return r;
 }
 
@@ -237,23 +247,23 @@ static int explain_failure(const struct ol_overlay_spec *spec, int r, struct ol_
         return ol_error_set(err, -ENOTSUP,
                             "cannot mount overlay on '%s/%s': this kernel has no overlay file "
                             "system (as root: modprobe overlay)",
-                            spec->base, spec->target);
+                            target_dir(spec), target_name(spec));
     if (r == -EPERM || r == -EACCES)
         return ol_error_sys(err, -r,
                             "cannot mount overlay on '%s/%s' (mounting needs CAP_SYS_ADMIN in the "
                             "user namespace that owns the mount namespace)",
-                            spec->base, spec->target);
+                            target_dir(spec), target_name(spec));
     missing = r == -ENOENT ? find_missing(spec, &what) : NULL;
     if (missing != NULL)
-        return ol_error_sys(err, ENOENT, "cannot mount overlay on '%s/%s': %s '%s'", spec->base,
-                            spec->target, what, missing);
+        return ol_error_sys(err, ENOENT, "cannot mount overlay on '%s/%s': %s '%s'",
+                            target_dir(spec), target_name(spec), what, missing);
     if (words->len > 0)
-        return ol_error_set(err, r, "cannot mount overlay on '%s/%s': %s (%s)", spec->base,
-                            spec->target, strerror(-r), ol_buf_str(words));
+        return ol_error_set(err, r, "cannot mount overlay on '%s/%s': %s (%s)", target_dir(spec),
+                            target_name(spec), strerror(-r), ol_buf_str(words));
     return ol_error_set(err, r,
                         "cannot mount overlay on '%s/%s': %s (the kernel log may say why: "
                         "dmesg)",
-                        spec->base, spec->target, strerror(-r));
+                        target_dir(spec), target_name(spec), strerror(-r));
 }
 
 /* mount(2) says EINVAL for everything; a configuration context knows the words. */
@@ -277,7 +287,7 @@ static int try_absolute(const struct ol_overlay_spec *spec, int *ret_result)
     if (!name_is_plain(spec->base))
         return 0;
     if (build_options(spec, spec->base, &options) < 0 ||
-        asprintf(&target, "%s/%s", spec->base, spec->target) < 0)
+        asprintf(&target, "%s/%s", target_dir(spec), target_name(spec)) < 0)
         return -ENOMEM;
     if (options.len > OL_MOUNT_OPTIONS_MAX || strlen(target) >= PATH_MAX)
         return 0;
@@ -315,7 +325,8 @@ int ol_overlay_mount(const struct ol_overlay_spec *spec, struct ol_error *err)
     if (r < 0)
         return r;
     if (ol_fault_hit("overlay.mount"))
-        return ol_error_sys(err, EIO, "cannot mount overlay on '%s/%s'", spec->base, spec->target);
+        return ol_error_sys(err, EIO, "cannot mount overlay on '%s/%s'", target_dir(spec),
+                            target_name(spec));
     r = try_absolute(spec, &result);
     if (r < 0)
         return ol_error_nomem(err);
@@ -328,7 +339,8 @@ int ol_overlay_mount(const struct ol_overlay_spec *spec, struct ol_error *err)
                             "cannot mount overlay on '%s/%s': %zu lower directories make %zu bytes "
                             "of options, the kernel passes on %d, and it cannot take them one by "
                             "one (Linux 6.5 can)",
-                            spec->base, spec->target, spec->n_lowers, len, OL_MOUNT_OPTIONS_MAX);
+                            target_dir(spec), target_name(spec), spec->n_lowers, len,
+                            OL_MOUNT_OPTIONS_MAX);
     if (result == -EINVAL && words.len == 0)
         ask_kernel(spec, &words);
     return explain_failure(spec, result, &words, err);

@@ -19,7 +19,7 @@ struct ol_overlay_spec {
     size_t n_lowers;
     const char *upper;  /* relative to base; NULL for a read-only mount */
     const char *work;   /* relative to base; NULL with upper */
-    const char *target; /* relative to base; must exist */
+    const char *target; /* relative to base, or absolute; must exist */
     bool index_off;     /* say index=off (only when the kernel knows the parameter) */
     bool userxattr;     /* say userxattr: user.overlay.* attributes, for user namespaces */
     const char *label;  /* SELinux mount label or NULL */
