@@ -75,7 +75,9 @@ static const char help[] =
     "an image like a small Debian system is generated.\n\n"
     "Each engine imports the image layer by layer; then, for each commit, makes a container from "
     "the newest image, mounts it, changes files, unmounts and commits; then removes everything. "
-    "Inodes and bytes are counted in the driver's directory before and after each step.";
+    "Inodes and bytes are counted in the driver's directory before and after each step.\n\n"
+    "A real engine that cannot run here, or fails on the way, is named with the reason and has no "
+    "column; the others are printed, and the exit status is 3 or 1.";
 
 struct compare_args {
     struct ol_compare_options options;

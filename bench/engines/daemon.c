@@ -269,6 +269,7 @@ int ol_daemon_wait(struct ol_daemon *daemon, int (*ready)(void *data, struct ol_
 {
     const struct ol_daemon_config *config = &daemon->config;
     int64_t deadline = now_ms() + (int64_t)config->timeout_s * 1000;
+    ol_auto_error struct ol_error end = OL_ERROR_INIT;
 
     for (;;) {
         int r;
@@ -278,6 +279,11 @@ int ol_daemon_wait(struct ol_daemon *daemon, int (*ready)(void *data, struct ol_
         r = ol_daemon_check(daemon, err);
         if (r == 0)
             r = ready(data, err);
+        if (r == -EPIPE && ol_daemon_ends_soon(daemon, &end)) { /* that is why it broke off */
+            ol_error_fini(err);
+            ol_error_move(err, &end);
+            return -ECHILD;
+        }
         if (r != 0)
             return r < 0 ? r : 0;
         if (now_ms() >= deadline)

@@ -12,6 +12,7 @@
 #include <fcntl.h>
 #include <jansson.h>
 #include <sched.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/mount.h>
@@ -330,6 +331,40 @@ static void with__an_ordinary_user_gets_the_other_columns(void **state)
     assert_left_out(&result, 2, "dockerd needs root");
 }
 
+static void assert_signal_ends_it(struct fixture *f, int signal)
+{
+    auto_result struct program_result result = {0};
+    const struct program_run run = {
+        .args = (const char *const[]){"compare", f->image, f->root, f->backing, "--quiet",
+                                      "--no-warmup", "--with=docker", "--with-timeout=60", NULL},
+        .signal = signal,
+        .after_ms = 2000, /* by now it waits for a fake that will not listen */
+    };
+
+    program_run(&run, &result);
+    assert_int_equal(result.status, 128 + signal);
+    assert_string_equal(result.out, "");
+}
+
+static void with__a_signal_ends_the_daemons_too(void **state)
+{
+    struct fixture *f = *state;
+    auto_result struct program_result result = {0};
+
+    OL_REQUIRE(can_mount_overlay, "a daemon of our own needs root");
+    set_mode("silent");
+    assert_signal_ends_it(f, SIGINT);
+    assert_nothing_left(f);
+    /* Nobody is left to clean up: the kernel ends the daemon, the next run empties the place. */
+    assert_signal_ends_it(f, SIGKILL);
+    for (unsigned i = 0; i < 500 && fakes_running() > 0; i++)
+        (void)usleep(10000);
+    assert_int_equal(fakes_running(), 0);
+    with(f, &result, "--drivers=overlay2");
+    assert_int_equal(result.status, 0);
+    assert_nothing_left(f);
+}
+
 static void with__unknown_engines_are_wrong_usage(void **state)
 {
     auto_result struct program_result result = {0};
@@ -477,6 +512,7 @@ int main(int argc, char **argv)
         with_test(with_containers_storage__its_mounts_are_taken_back),
         with_test(with__an_engine_that_is_not_installed_is_named),
         with_test(with__an_ordinary_user_gets_the_other_columns),
+        with_test(with__a_signal_ends_the_daemons_too),
         with_test(with__unknown_engines_are_wrong_usage),
     };
 
