@@ -140,6 +140,20 @@ int cmd_layer_rm(struct ol_cli *cli, int argc, char **argv);
 int cmd_layer_ls(struct ol_cli *cli, int argc, char **argv);
 int cmd_layer_du(struct ol_cli *cli, int argc, char **argv);
 int cmd_layer_show(struct ol_cli *cli, int argc, char **argv);
+int cmd_snapshot_prepare(struct ol_cli *cli, int argc, char **argv);
+int cmd_snapshot_view(struct ol_cli *cli, int argc, char **argv);
+int cmd_snapshot_apply(struct ol_cli *cli, int argc, char **argv);
+int cmd_snapshot_commit(struct ol_cli *cli, int argc, char **argv);
+int cmd_snapshot_mounts(struct ol_cli *cli, int argc, char **argv);
+int cmd_snapshot_mount(struct ol_cli *cli, int argc, char **argv);
+int cmd_snapshot_rm(struct ol_cli *cli, int argc, char **argv);
+int cmd_snapshot_ls(struct ol_cli *cli, int argc, char **argv);
+int cmd_snapshot_tree(struct ol_cli *cli, int argc, char **argv);
+int cmd_snapshot_info(struct ol_cli *cli, int argc, char **argv);
+int cmd_snapshot_usage(struct ol_cli *cli, int argc, char **argv);
+int cmd_snapshot_label(struct ol_cli *cli, int argc, char **argv);
+int cmd_snapshot_cleanup(struct ol_cli *cli, int argc, char **argv);
+int cmd_snapshot_check(struct ol_cli *cli, int argc, char **argv);
 int cmd_completion(struct ol_cli *cli, int argc, char **argv);
 
 #endif

@@ -43,6 +43,12 @@ int layer_open(struct ol_cli *cli, const struct layer_args *args, enum layer_nee
                struct layer_session *ret, struct ol_error *err);
 void layer_close(struct layer_session *session);
 
+/**
+ * Choose the view of a data root: the one it was made in, else the best there is. Makes the root
+ * when it is missing.
+ */
+int layer_choose_view(const char *root, enum ol_view want, enum ol_view *ret, struct ol_error *err);
+
 /** args->ids[index], or NULL when there are not so many. */
 const char *layer_id(const struct layer_args *args, unsigned index);
 

@@ -141,7 +141,7 @@ static int choose_new(const char *root, int root_fd, enum ol_view want, enum ol_
 }
 
 /* A root that has a view is not tried again: a trial mount costs more than most commands. */
-static int choose_view(const char *root, enum ol_view want, enum ol_view *ret, struct ol_error *err)
+int layer_choose_view(const char *root, enum ol_view want, enum ol_view *ret, struct ol_error *err)
 {
     ol_auto_fd int root_fd = -1;
     enum ol_view kept;
@@ -183,7 +183,7 @@ int layer_open(struct ol_cli *cli, const struct layer_args *args, enum layer_nee
 {
     struct layer_session session = {0};
     struct ol_driver_config config = {.shared = true};
-    int r = choose_view(cli->root, args->view, &session.view, err);
+    int r = layer_choose_view(cli->root, args->view, &session.view, err);
 
     if (r == 0)
         r = enter_view(session.view, need, err);

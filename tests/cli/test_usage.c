@@ -22,9 +22,15 @@ static void help__lists_every_subcommand(void **state)
 static void help__of_each_subcommand(void **state)
 {
     static const char *const names[][2] = {
-        {"compare", NULL},    {"layer", "create"}, {"layer", "apply"},  {"layer", "diff"},
-        {"layer", "changes"}, {"layer", "mount"},  {"layer", "umount"}, {"layer", "rm"},
-        {"layer", "ls"},      {"layer", "du"},     {"layer", "show"},   {"completion", NULL},
+        {"compare", NULL},      {"layer", "create"},   {"layer", "apply"},
+        {"layer", "diff"},      {"layer", "changes"},  {"layer", "mount"},
+        {"layer", "umount"},    {"layer", "rm"},       {"layer", "ls"},
+        {"layer", "du"},        {"layer", "show"},     {"snapshot", "prepare"},
+        {"snapshot", "view"},   {"snapshot", "apply"}, {"snapshot", "commit"},
+        {"snapshot", "mounts"}, {"snapshot", "mount"}, {"snapshot", "rm"},
+        {"snapshot", "ls"},     {"snapshot", "tree"},  {"snapshot", "info"},
+        {"snapshot", "usage"},  {"snapshot", "label"}, {"snapshot", "cleanup"},
+        {"snapshot", "check"},  {"completion", NULL},
     };
 
     (void)state;
@@ -51,6 +57,10 @@ static void help__of_a_group_lists_its_commands(void **state)
     program(&result, "layer", "--help");
     assert_int_equal(result.status, 0);
     assert_golden("help-layer.txt", result.out);
+    program_result_fini(&result);
+    program(&result, "snapshot", "--help");
+    assert_int_equal(result.status, 0);
+    assert_golden("help-snapshot.txt", result.out);
 }
 
 static void version__is_one_line(void **state)
@@ -121,6 +131,14 @@ static void usage__says_what_is_wrong(void **state)
         {"--json", "layer", "create", "a"},
         {"--debug=everything", "layer", "ls"},
         {"--root=", "layer", "ls"},
+        {"snapshot"},
+        {"snapshot", "prepare"},
+        {"snapshot", "prepare", "a", "b", "c"},
+        {"snapshot", "prepare", "--label", "x", "a"},
+        {"snapshot", "commit", "name"},
+        {"snapshot", "label", "a", "=b"},
+        {"snapshot", "mount", "a"},
+        {"snapshot", "rm", "--parent=x", "a"},
         {"completion", "fish"},
     };
     FILE *all;
