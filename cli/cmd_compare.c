@@ -38,7 +38,7 @@ enum {
 
 static const struct argp_option options[] = {
     {"drivers", KEY_DRIVERS, "LIST", 0,
-     "engines, separated by commas: overlay, overlay2, vfs, with options as in "
+     "engines, separated by commas: overlay, overlay2, vfs, snapshot, with options as in "
      "overlay:diff=upper,clone=all (default: overlay,overlay2)",
      0},
     {"with", KEY_WITH, "LIST", 0,
@@ -107,6 +107,8 @@ static bool set_engines(struct ol_cli *cli, struct compare_args *args, const cha
         return false;
     }
     for (size_t i = 0; i < args->options.n_engines; i++) {
+        if (ol_engine_ops_of(args->engines[i]) == &ol_snapshot_engine_ops)
+            continue;
         if (ol_driver_spec_check(args->engines[i], &err) < 0) {
             (void)ol_cli_usage(cli, "--drivers: %s", ol_error_text(&err));
             return false;

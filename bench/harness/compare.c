@@ -263,7 +263,8 @@ static int make_engines(struct comparison *c, const struct ol_bench_job *job, st
     if (report->engines == NULL)
         return ol_error_nomem(err);
     for (size_t i = 0; i < options->n_engines && r == 0; i++)
-        r = add_engine(c, job, options->engines[i], &ol_driver_engine_ops, false, err);
+        r = add_engine(c, job, options->engines[i], ol_engine_ops_of(options->engines[i]), false,
+                       err);
     for (size_t i = 0; i < n_with && r == 0; i++)
         r = add_external(c, job, options->with->items[i], err);
     if (r < 0 || is_asked_for(options, "null"))

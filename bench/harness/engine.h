@@ -110,6 +110,11 @@ struct ol_engine_ops {
 
 /** A graph driver below our layer store. */
 extern const struct ol_engine_ops ol_driver_engine_ops;
+/** Our snapshotter, used as containerd uses its own; its name is "snapshot". */
+extern const struct ol_engine_ops ol_snapshot_engine_ops;
+
+/** The engine an element of a list of our own engines names, valid or not. */
+const struct ol_engine_ops *ol_engine_ops_of(const char *name);
 
 /**
  * The law of the cost model that describes a driver by its full name.

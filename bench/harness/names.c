@@ -101,6 +101,11 @@ static const char *driver_of(const char *name)
     return strncmp(name, "docker/", 7) == 0 ? name + 7 : name;
 }
 
+const struct ol_engine_ops *ol_engine_ops_of(const char *name)
+{
+    return strcmp(name, "snapshot") == 0 ? &ol_snapshot_engine_ops : &ol_driver_engine_ops;
+}
+
 int ol_engine_law(const char *name, enum ol_law *ret)
 {
     static const struct {

@@ -4,6 +4,7 @@
 
 #include "support/tarball.h"
 
+#include "common/buf.h"
 #include "common/mount/mount.h"
 
 #include <errno.h>
@@ -263,6 +264,115 @@ static void check__finds_a_missing_directory(void **state)
     RUN(f, "", "rm", "a");
 }
 
+/* ---- as an engine of compare ---- */
+
+/* "op inodes bytes, …" of an engine's steps; the caller frees it. */
+static char *steps_of(const json_t *engine, bool with_bytes)
+{
+    ol_auto_buf struct ol_buf text = OL_BUF_INIT;
+    const json_t *step;
+    size_t i;
+
+    json_array_foreach(json_object_get(engine, "steps"), i, step)
+    {
+        int r = ol_buf_printf(&text, "%s %lld", json_string_value(json_object_get(step, "op")),
+                              (long long)json_integer_value(json_object_get(step, "inodes")));
+
+        assert_int_equal(r, 0);
+        if (with_bytes)
+            assert_int_equal(
+                ol_buf_printf(&text, " %lld",
+                              (long long)json_integer_value(json_object_get(step, "bytes"))),
+                0);
+        assert_int_equal(ol_buf_puts(&text, ", "), 0);
+    }
+    return ol_buf_steal(&text);
+}
+
+/* An image of 3 directories and 3 files; one commit of 2 new files and a changed one. */
+static json_t *compare(struct fixture *f, const char *view, const char *with)
+{
+    auto_result struct program_result result = {0};
+    ol_auto_free char *image = NULL;
+    ol_auto_free char *view_option = NULL;
+    ol_auto_free char *with_option = NULL;
+    json_t *json;
+
+    assert_true(asprintf(&image, "%s/image", f->dir.path) > 0);
+    assert_true(asprintf(&view_option, "--view=%s", view) > 0);
+    assert_true(asprintf(&with_option, "--with=%s", with != NULL ? with : "") > 0);
+    if (mkdirat(f->dir.fd, "image", 0755) == 0) {
+        test_mkdir(f->dir.fd, "image/a", 0755);
+        test_mkdir(f->dir.fd, "image/b", 0755);
+        test_write(f->dir.fd, "image/a/1", "1");
+        test_write(f->dir.fd, "image/a/2", "2");
+        test_write(f->dir.fd, "image/b/3", "3");
+    }
+    program(&result, f->root, "compare", image, view_option, "--drivers=snapshot", "--commits=1",
+            "--changes=add=2,modify=1", "--rounds=1", "--no-warmup", "--quiet", "--json",
+            with != NULL ? with_option : NULL);
+    if (result.status != 0)
+        fail_msg("status %d: %s", result.status, result.err);
+    json = json_loads(result.out, 0, NULL);
+    assert_non_null(json);
+    return json;
+}
+
+static void compare_in(struct fixture *f, const char *view)
+{
+    json_t *json = compare(f, view, NULL);
+    const json_t *engine = json_array_get(json_object_get(json, "engines"), 0);
+    ol_auto_free char *steps = steps_of(engine, false);
+
+    assert_string_equal(json_string_value(json_object_get(engine, "kind")), "snapshotter");
+    /* The commit adds nothing, and removing all leaves nothing. */
+    assert_non_null(strstr(steps, "layer.apply 8, container.create 3, container.mount 1, "));
+    assert_non_null(strstr(steps, ", container.unmount 0, commit 0, container.remove 0, "));
+    assert_non_null(strstr(steps, ", image.remove -8, "));
+    json_decref(json);
+}
+
+static void compare__a_commit_adds_no_inode_in_the_kernel_view(void **state)
+{
+    OL_REQUIRE(can_mount_overlay, "mounting overlayfs needs CAP_SYS_ADMIN");
+    compare_in(*state, "kernel");
+}
+
+static void compare__a_commit_adds_no_inode_in_a_user_namespace(void **state)
+{
+    OL_REQUIRE(can_user_namespace, "user namespaces are not allowed here");
+    compare_in(*state, "userns");
+}
+
+static void compare__a_commit_adds_no_inode_in_the_direct_view(void **state)
+{
+    OL_REQUIRE(can_user_xattr, "the file system keeps no user.* attributes");
+    compare_in(*state, "direct");
+}
+
+static bool can_run_containerd(void)
+{
+    return geteuid() == 0 && can_mount_overlay() && access("/usr/bin/containerd", X_OK) == 0 &&
+           access("/usr/bin/ctr", X_OK) == 0;
+}
+
+static void compare__every_step_has_the_inodes_and_bytes_of_containerd(void **state)
+{
+    ol_auto_free char *ours = NULL;
+    ol_auto_free char *theirs = NULL;
+    json_t *json;
+    const json_t *engines;
+
+    OL_REQUIRE(can_run_containerd, "containerd is not installed, or this is not root");
+    json = compare(*state, "kernel", "containerd");
+    engines = json_object_get(json, "engines");
+    assert_int_equal(json_array_size(engines), 2);
+    ours = steps_of(json_array_get(engines, 0), true);
+    theirs = steps_of(json_array_get(engines, 1), true);
+    assert_string_equal(ours, theirs);
+    json_decref(json);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -277,6 +387,14 @@ int main(void)
         cmocka_unit_test_setup_teardown(mount__on_a_directory, setup, teardown),
         cmocka_unit_test_setup_teardown(database__that_is_damaged_is_named, setup, teardown),
         cmocka_unit_test_setup_teardown(check__finds_a_missing_directory, setup, teardown),
+        cmocka_unit_test_setup_teardown(compare__a_commit_adds_no_inode_in_the_kernel_view, setup,
+                                        teardown),
+        cmocka_unit_test_setup_teardown(compare__a_commit_adds_no_inode_in_a_user_namespace, setup,
+                                        teardown),
+        cmocka_unit_test_setup_teardown(compare__a_commit_adds_no_inode_in_the_direct_view, setup,
+                                        teardown),
+        cmocka_unit_test_setup_teardown(compare__every_step_has_the_inodes_and_bytes_of_containerd,
+                                        setup, teardown),
     };
     return cmocka_run_group_tests_name("cli snapshot", tests, NULL, NULL);
 }

@@ -1,0 +1,420 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Our snapshotter as an engine of a comparison, used as containerd uses its own: each layer is
+ * prepared, unpacked into the upper directory and committed under its ChainID; a container is an
+ * active snapshot, without an init layer; a commit is the snapshotter's, which moves no data and
+ * makes no layer tar - where an engine needs one, that is a diff on top.
+ *
+ * "<dir>/snapshot" is its root. The directories in snapshots/ are counted as the home, the rest is
+ * metadata. Metadata is synced at each commit, as containerd's is: that is what a commit costs.
+ */
+#include "bench/harness/engine.h"
+
+#include "bench/harness/home_usage.h"
+#include "common/cleanup.h"
+#include "common/fs/file.h"
+#include "common/fs/tree.h"
+#include "common/limits.h"
+#include "common/mount/mount.h"
+#include "drivers/rootfs.h"
+#include "drivers/snapshot/snapshot.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <time.h>
+
+enum { KEY_SIZE = OL_DIGEST_SIZE + 32 };
+
+struct snapshot_engine {
+    struct ol_engine base;
+    struct ol_snapshots *sn;           /* owned */
+    char *target;                      /* owned; where containers are mounted: "<dir>/mounted" */
+    bool direct;                       /* no mounts */
+    int root_fd, home_fd;              /* owned */
+    struct ol_rootfs *rootfs;          /* owned; the newest container's while it is mounted */
+    char (*chain_ids)[OL_DIGEST_SIZE]; /* owned; of the imported layers */
+    unsigned n_layers, n_containers, n_commits, max_containers;
+};
+
+static struct snapshot_engine *engine_from(struct ol_engine *engine)
+{
+    return (struct snapshot_engine *)engine; /* base is its first member; only our table leads here
+                                              */
+}
+
+static uint64_t now_ns(void)
+{
+    struct timespec now;
+
+    (void)clock_gettime(CLOCK_MONOTONIC, &now); /* cannot fail for this clock */
+    return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
+}
+
+/* ---- open, close ---- */
+
+static int unmount(struct snapshot_engine *e, struct ol_error *err)
+{
+    struct ol_rootfs *rootfs = ol_ptr_steal(e->rootfs);
+    int r;
+
+    if (rootfs == NULL)
+        return 0;
+    r = ol_rootfs_close(rootfs, err);
+    if (e->direct)
+        return r;
+    if (r == 0)
+        return ol_mount_detach(e->target, err);
+    (void)ol_mount_detach(e->target, NULL); /* the first error is the one to report */
+    return r;
+}
+
+static void engine_close(struct ol_engine *engine)
+{
+    struct snapshot_engine *e = engine_from(engine);
+
+    if (e == NULL)
+        return;
+    (void)unmount(e, NULL); /* after a failure, which is the error to report */
+    ol_snapshots_free(e->sn);
+    ol_fd_close(&e->root_fd);
+    ol_fd_close(&e->home_fd);
+    free(e->target);
+    free(e->chain_ids);
+    free(e);
+}
+
+static int open_store(struct snapshot_engine *e, const struct ol_engine_config *config,
+                      struct ol_error *err)
+{
+    ol_auto_free char *root = NULL;
+    struct ol_snapshots_config sn = {.view = config->view, .keep_owner = config->keep_owner};
+    int r;
+
+    if (asprintf(&root, "%s/snapshot", config->dir) < 0) {
+        root = NULL;
+        return ol_error_nomem(err);
+    }
+    sn.root = root;
+    r = ol_snapshots_open(&sn, &e->sn, err);
+    if (r < 0)
+        return r;
+    e->root_fd = ol_fs_open_dir(AT_FDCWD, root);
+    e->home_fd = e->root_fd < 0 ? -1 : ol_fs_open_dir(e->root_fd, "snapshots");
+    return e->home_fd < 0 ? ol_error_set(err, -EIO, "cannot open '%s/snapshots'", root) : 0;
+}
+
+static int engine_open(const struct ol_engine_config *config, struct ol_engine **ret,
+                       struct ol_error *err)
+{
+    struct snapshot_engine *e = calloc(1, sizeof *e);
+    int r = 0;
+
+    if (e == NULL)
+        return ol_error_nomem(err);
+    e->base.ops = &ol_snapshot_engine_ops;
+    e->root_fd = -1;
+    e->home_fd = -1;
+    e->direct = config->view == OL_VIEW_DIRECT;
+    e->max_containers = config->commits;
+    e->chain_ids = calloc(OL_MAX_IMAGE_LAYERS, sizeof *e->chain_ids);
+    if (e->chain_ids == NULL || asprintf(&e->target, "%s/mounted", config->dir) < 0) {
+        e->target = NULL;
+        r = ol_error_nomem(err);
+    }
+    if (r == 0)
+        r = ol_fs_mkdir(AT_FDCWD, e->target, 0700, err);
+    if (r == 0)
+        r = open_store(e, config, err);
+    if (r < 0) {
+        engine_close(&e->base);
+        return r;
+    }
+    *ret = &e->base;
+    return 0;
+}
+
+/* ---- names ---- */
+
+static void container_key(unsigned index, char ret[static KEY_SIZE])
+{
+    (void)snprintf(ret, KEY_SIZE, "container-%u", index);
+}
+
+static void commit_name(unsigned index, char ret[static KEY_SIZE])
+{
+    (void)snprintf(ret, KEY_SIZE, "commit-%u", index);
+}
+
+/* The newest image's top layer. */
+static void top_name(const struct snapshot_engine *e, char ret[static KEY_SIZE])
+{
+    if (e->n_commits > 0)
+        commit_name(e->n_commits - 1, ret);
+    else
+        (void)snprintf(ret, KEY_SIZE, "%s", e->n_layers > 0 ? e->chain_ids[e->n_layers - 1] : "");
+}
+
+/* ---- layers ---- */
+
+static int check_diff_id(const char *want, const char *got, struct ol_error *err)
+{
+    if (want == NULL || strcmp(want, got) == 0)
+        return 0;
+    return ol_error_set(err, -EBADMSG, "the layer has DiffID %s, not %s", got, want);
+}
+
+static int import_layer(struct ol_engine *engine, const struct ol_input *tar,
+                        const char *want_diff_id, struct ol_engine_report *ret,
+                        struct ol_error *err)
+{
+    struct snapshot_engine *e = engine_from(engine);
+    struct ol_layer_result layer = {0};
+    char parent[KEY_SIZE];
+    char key[KEY_SIZE];
+    uint64_t times[4];
+    int r;
+
+    if (e->n_layers == OL_MAX_IMAGE_LAYERS)
+        return ol_error_set(err, -E2BIG, "an image has at most %d layers", OL_MAX_IMAGE_LAYERS);
+    top_name(e, parent);
+    (void)snprintf(key, sizeof key, "extract-%u", e->n_layers);
+    times[0] = now_ns();
+    r = ol_snapshots_prepare(e->sn, key, parent, NULL, NULL, err);
+    times[1] = now_ns();
+    if (r == 0)
+        r = ol_snapshots_apply(e->sn, key, tar, &layer, err);
+    times[2] = now_ns();
+    if (r == 0)
+        r = check_diff_id(want_diff_id, layer.diff_id, err);
+    if (r == 0)
+        r = ol_chain_id(e->n_layers > 0 ? parent : NULL, layer.diff_id, e->chain_ids[e->n_layers],
+                        err);
+    if (r == 0)
+        r = ol_snapshots_commit(e->sn, e->chain_ids[e->n_layers], key, NULL, NULL, err);
+    if (r < 0)
+        return r;
+    times[3] = now_ns();
+    memcpy(ret->id, e->chain_ids[e->n_layers], sizeof ret->id);
+    memcpy(ret->diff_id, layer.diff_id, sizeof ret->diff_id);
+    ret->times = (struct ol_store_times){
+        .create_ns = times[1] - times[0],
+        .apply_ns = times[2] - times[1],
+        .metadata_ns = times[3] - times[2],
+        .total_ns = times[3] - times[0],
+    };
+    ret->squashed_owners = layer.squashed_owners;
+    ret->skipped_devices = layer.skipped_devices;
+    e->n_layers++;
+    return 0;
+}
+
+/* ---- containers ---- */
+
+static int container_create(struct ol_engine *engine, struct ol_error *err)
+{
+    struct snapshot_engine *e = engine_from(engine);
+    char parent[KEY_SIZE];
+    char key[KEY_SIZE];
+    int r;
+
+    if (e->n_containers == e->max_containers)
+        return ol_error_set(err, -EINVAL, "more containers than announced");
+    top_name(e, parent);
+    container_key(e->n_containers, key);
+    r = ol_snapshots_prepare(e->sn, key, parent, NULL, NULL, err);
+    if (r == 0)
+        e->n_containers++;
+    return r;
+}
+
+/* The directories of an overlay mount, topmost first, and its workdir. */
+struct dirs {
+    int fds[OL_MAX_LOWER_DIRS + 1]; /* owned */
+    size_t count;
+    int work_fd; /* owned */
+};
+
+static void dirs_fini(struct dirs *dirs)
+{
+    for (size_t i = 0; i < dirs->count; i++)
+        ol_fd_close(&dirs->fds[i]);
+    ol_fd_close(&dirs->work_fd);
+}
+#define auto_dirs __attribute__((cleanup(dirs_fini)))
+
+static int add_dirs(struct dirs *dirs, const char *list, struct ol_error *err)
+{
+    ol_auto_free char *text = strdup(list);
+    char *rest = text;
+
+    if (text == NULL)
+        return ol_error_nomem(err);
+    for (const char *path; (path = strsep(&rest, ":")) != NULL;) {
+        int fd;
+
+        if (dirs->count == OL_ARRAY_LEN(dirs->fds))
+            return ol_error_set(err, -E2BIG, "more than %d lower directories", OL_MAX_LOWER_DIRS);
+        fd = ol_fs_open_dir(AT_FDCWD, path);
+        if (fd < 0)
+            return ol_error_sys(err, -fd, "cannot open '%s'", path);
+        dirs->fds[dirs->count++] = fd;
+    }
+    return 0;
+}
+
+static const char *value_of(const struct ol_snapshot_mount *mount, const char *key)
+{
+    size_t len = strlen(key);
+
+    for (size_t i = 0; i < mount->n_options; i++) {
+        if (strncmp(mount->options[i], key, len) == 0)
+            return mount->options[i] + len;
+    }
+    return NULL;
+}
+
+/* What would be mounted, written to without a mount. */
+static int open_direct(struct snapshot_engine *e, const struct ol_snapshot_mount *mount,
+                       struct ol_error *err)
+{
+    auto_dirs struct dirs dirs = {.work_fd = -1};
+    const char *upper = value_of(mount, "upperdir=");
+    const char *lower = value_of(mount, "lowerdir=");
+    const char *work = value_of(mount, "workdir=");
+    struct ol_stack stack = {.fds = dirs.fds, .overlay = true, .ns = OL_OVERLAY_USER};
+    int r;
+
+    if (upper == NULL || lower == NULL || work == NULL)
+        return ol_error_set(err, -EINVAL, "a container needs an image");
+    r = add_dirs(&dirs, upper, err);
+    if (r == 0)
+        r = add_dirs(&dirs, lower, err);
+    if (r < 0)
+        return r;
+    dirs.work_fd = ol_fs_open_dir(AT_FDCWD, work);
+    if (dirs.work_fd < 0)
+        return ol_error_sys(err, -dirs.work_fd, "cannot open '%s'", work);
+    stack.count = dirs.count;
+    return ol_rootfs_open_overlay(&stack, dirs.work_fd, &e->rootfs, err);
+}
+
+static int open_mounted(struct snapshot_engine *e, const struct ol_snapshot_mount *mount,
+                        struct ol_error *err)
+{
+    int fd;
+    int r = ol_snapshot_mount_at(mount, e->target, err);
+
+    if (r < 0)
+        return r;
+    fd = ol_fs_open_dir(AT_FDCWD, e->target);
+    r = fd < 0 ? ol_error_sys(err, -fd, "cannot open '%s'", e->target)
+               : ol_rootfs_open_dir(fd, &e->rootfs, err);
+    if (r < 0)
+        (void)ol_mount_detach(e->target, NULL); /* report the first error */
+    return r;
+}
+
+static int mount_container(struct ol_engine *engine, struct ol_error *err)
+{
+    struct snapshot_engine *e = engine_from(engine);
+    ol_auto_snapshot_mount struct ol_snapshot_mount mount = {0};
+    char key[KEY_SIZE];
+    int r;
+
+    container_key(e->n_containers - 1, key);
+    r = ol_snapshots_mounts(e->sn, key, &mount, err);
+    if (r < 0)
+        return r;
+    return e->direct ? open_direct(e, &mount, err) : open_mounted(e, &mount, err);
+}
+
+static int change(struct ol_engine *engine, const struct ol_plan *plan, struct ol_error *err)
+{
+    return ol_plan_run(plan, engine_from(engine)->rootfs, err);
+}
+
+static int unmount_container(struct ol_engine *engine, struct ol_error *err)
+{
+    return unmount(engine_from(engine), err);
+}
+
+/* All of it is metadata: the upper directory is counted, the record renamed, the database synced.
+ */
+static int commit(struct ol_engine *engine, struct ol_engine_report *ret, struct ol_error *err)
+{
+    struct snapshot_engine *e = engine_from(engine);
+    char key[KEY_SIZE];
+    char name[KEY_SIZE];
+    uint64_t start = now_ns();
+    int r;
+
+    container_key(e->n_containers - 1, key);
+    commit_name(e->n_commits, name);
+    r = ol_snapshots_commit(e->sn, name, key, NULL, NULL, err);
+    if (r < 0)
+        return r;
+    ret->times.metadata_ns = now_ns() - start;
+    ret->times.total_ns = ret->times.metadata_ns;
+    (void)snprintf(ret->id, sizeof ret->id, "%.*s", (int)sizeof ret->id - 1, name);
+    e->n_commits++;
+    return 0;
+}
+
+/* The commit took it. */
+static int container_remove(struct ol_engine *engine, unsigned index, struct ol_error *err)
+{
+    (void)engine;
+    (void)index;
+    (void)err;
+    return 0;
+}
+
+static int image_remove(struct ol_engine *engine, unsigned index, struct ol_error *err)
+{
+    struct snapshot_engine *e = engine_from(engine);
+    char name[KEY_SIZE];
+    int r = 0;
+
+    if (index > 0) {
+        commit_name(index - 1, name);
+        return ol_snapshots_remove(e->sn, name, err);
+    }
+    for (unsigned i = e->n_layers; i-- > 0 && r == 0;)
+        r = ol_snapshots_remove(e->sn, e->chain_ids[i], err);
+    return r;
+}
+
+static int usage(struct ol_engine *engine, struct ol_engine_usage *ret, struct ol_error *err)
+{
+    struct snapshot_engine *e = engine_from(engine);
+    struct ol_home_usage home;
+    struct ol_tree_usage all;
+    int r = ol_home_usage_get(e->home_fd, &home, err);
+
+    if (r == 0)
+        r = ol_tree_usage(e->root_fd, false, &all, err);
+    if (r < 0)
+        return r;
+    ret->kinds = home.kinds;
+    ret->inodes = ol_inode_kinds_total(&home.kinds);
+    ret->bytes = (int64_t)home.bytes;
+    ret->metadata_inodes = (int64_t)all.inodes - ret->inodes;
+    ret->metadata_bytes = (int64_t)all.bytes - ret->bytes;
+    return 0;
+}
+
+const struct ol_engine_ops ol_snapshot_engine_ops = {
+    .kind = "snapshotter",
+    .open = engine_open,
+    .close = engine_close,
+    .import_layer = import_layer,
+    .container_create = container_create,
+    .mount = mount_container,
+    .change = change,
+    .unmount = unmount_container,
+    .commit = commit,
+    .container_remove = container_remove,
+    .image_remove = image_remove,
+    .usage = usage,
+};
