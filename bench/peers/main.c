@@ -19,7 +19,8 @@ int bench_make_dir(const char *path, int *ret, struct ol_error *err)
     return bench_open_dir(path, ret, err);
 }
 
-static const struct bench_op *const tables[] = {bench_tree_ops, bench_layer_ops, bench_commit_ops};
+static const struct bench_op *const tables[] = {bench_tree_ops, bench_layer_ops, bench_commit_ops,
+                                                bench_snapshot_ops};
 
 static const struct bench_op *find(const char *name)
 {

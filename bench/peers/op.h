@@ -19,6 +19,7 @@ struct bench_op {
 extern const struct bench_op bench_tree_ops[];
 extern const struct bench_op bench_layer_ops[];
 extern const struct bench_op bench_commit_ops[];
+extern const struct bench_op bench_snapshot_ops[];
 
 /** Open a directory; *ret is the caller's. */
 int bench_open_dir(const char *path, int *ret, struct ol_error *err);

@@ -44,6 +44,9 @@ var operations = map[string]operation{
 	"size":             {"TREE", 1, size},
 	"overlay-commit":   {"LOWER UPPER WORK MERGED NEW", 5, overlayCommit},
 	"overlay2-commit":  {"UPPER NEW", 2, overlay2Commit},
+	"snapshot-chain":   {"ROOT LAYERS EXTRA", 3, snapshotChain},
+	"snapshot-cycles":  {"ROOT PARENT ROUNDS", 3, snapshotCycles},
+	"snapshot-walk":    {"ROOT ROUNDS", 2, snapshotWalk},
 	"nothing":          {"", 0, func([]string) error { return nil }},
 }
 
