@@ -68,38 +68,38 @@ static void basic(void **state)
     assert_true(asprintf(&flat, "%s/flat", s->work) > 0);
     assert_int_equal(mkdir(flat, 0755), 0);
     first_steps(flat);
-    snap_prepare(s, "/work/preparing", NULL);
-    path = snap_mount(s, "/work/preparing", "m");
+    snap_prepare(s, "/keys/preparing", NULL);
+    path = snap_mount(s, "/keys/preparing", "m");
     first_steps(path);
     snap_unmount(path);
     free(path);
-    snap_commit(s, "/work/committed", "/work/preparing");
-    assert_info(s, "/work/committed", OL_SNAPSHOT_COMMITTED, "");
-    assert_int_equal(snap_code(s, "/work/preparing"), -ENOENT);
+    snap_commit(s, "/keys/committed", "/keys/preparing");
+    assert_info(s, "/keys/committed", OL_SNAPSHOT_COMMITTED, "");
+    assert_int_equal(snap_code(s, "/keys/preparing"), -ENOENT);
 
-    snap_prepare(s, "/work/nextlayer", "/work/committed");
-    path = snap_mount(s, "/work/nextlayer", "m");
+    snap_prepare(s, "/keys/nextlayer", "/keys/committed");
+    path = snap_mount(s, "/keys/nextlayer", "m");
     suite_assert_same(flat, path);
     second_steps(path);
     second_steps(flat);
     snap_unmount(path);
     free(path);
-    assert_info(s, "/work/nextlayer", OL_SNAPSHOT_ACTIVE, "/work/committed");
-    snap_commit(s, "/work/committed-next", "/work/nextlayer");
-    assert_info(s, "/work/committed-next", OL_SNAPSHOT_COMMITTED, "/work/committed");
-    assert_int_equal(snap_code(s, "/work/nextlayer"), -ENOENT);
+    assert_info(s, "/keys/nextlayer", OL_SNAPSHOT_ACTIVE, "/keys/committed");
+    snap_commit(s, "/keys/committed-next", "/keys/nextlayer");
+    assert_info(s, "/keys/committed-next", OL_SNAPSHOT_COMMITTED, "/keys/committed");
+    assert_int_equal(snap_code(s, "/keys/nextlayer"), -ENOENT);
     assert_ok(ol_snapshots_walk(s->sn, NULL, 0, find_by_name, s, &err), &err);
 
-    snap_view_of(s, "/work/nextnextlayer", "/work/committed-next");
-    path = snap_mount(s, "/work/nextnextlayer", "m");
+    snap_view_of(s, "/keys/nextnextlayer", "/keys/committed-next");
+    path = snap_mount(s, "/keys/nextnextlayer", "m");
     suite_assert_same(flat, path);
     snap_unmount(path);
     free(path);
-    snap_remove(s, "/work/nextnextlayer");
-    assert_int_equal(ol_snapshots_remove(s->sn, "/work/committed", &err), -EBUSY);
+    snap_remove(s, "/keys/nextnextlayer");
+    assert_int_equal(ol_snapshots_remove(s->sn, "/keys/committed", &err), -EBUSY);
     assert_message(&err, "remove");
-    snap_remove(s, "/work/committed-next");
-    snap_remove(s, "/work/committed");
+    snap_remove(s, "/keys/committed-next");
+    snap_remove(s, "/keys/committed");
 }
 
 /* ---- Stat ---- */
