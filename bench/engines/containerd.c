@@ -14,7 +14,6 @@
 #include "bench/engines/engines.h"
 #include "bench/engines/load_archive.h"
 #include "bench/engines/mount.h"
-#include "bench/harness/home_usage.h"
 #include "common/cleanup.h"
 #include "common/fs/file.h"
 #include "common/fs/tree.h"
@@ -473,20 +472,9 @@ static int describe(struct ol_engine *engine, enum ol_step_op op, struct ol_engi
 static int count(struct ol_engine *engine, struct ol_engine_usage *ret, struct ol_error *err)
 {
     struct containerd *c = containerd_from(engine);
-    struct ol_home_usage home;
-    int r = ol_home_usage_get(c->home_fd, &home, err);
+    int r = ol_engine_usage_home(ret, c->home_fd, err);
 
-    if (r < 0)
-        return r;
-    *ret = (struct ol_engine_usage){
-        .kinds = home.kinds,
-        .inodes = ol_inode_kinds_total(&home.kinds),
-        .bytes = (int64_t)home.bytes,
-    };
-    r = ol_engine_usage_add_metadata(ret, c->root_fd, err);
-    ret->metadata_inodes -= ret->inodes;
-    ret->metadata_bytes -= ret->bytes;
-    return r;
+    return r < 0 ? r : ol_engine_usage_add_around(ret, c->root_fd, err);
 }
 
 const struct ol_engine_ops ol_containerd_engine_ops = {

@@ -8,7 +8,6 @@
 #include "bench/engines/command.h"
 #include "bench/engines/engines.h"
 #include "bench/engines/load_archive.h"
-#include "bench/harness/home_usage.h"
 #include "common/cleanup.h"
 #include "common/fs/file.h"
 #include "common/fs/tree.h"
@@ -381,16 +380,8 @@ static int describe(struct ol_engine *engine, enum ol_step_op op, struct ol_engi
 static int count(struct ol_engine *engine, struct ol_engine_usage *ret, struct ol_error *err)
 {
     struct storage *s = storage_from(engine);
-    struct ol_home_usage home;
-    int r = ol_home_usage_get(s->home_fd, &home, err);
+    int r = ol_engine_usage_home(ret, s->home_fd, err);
 
-    if (r < 0)
-        return r;
-    *ret = (struct ol_engine_usage){
-        .kinds = home.kinds,
-        .inodes = ol_inode_kinds_total(&home.kinds),
-        .bytes = (int64_t)home.bytes,
-    };
     for (size_t i = 0; i < METADATA_DIRS && r == 0; i++)
         r = ol_engine_usage_add_metadata(ret, s->metadata_fds[i], err);
     return r;

@@ -10,7 +10,6 @@
  */
 #include "bench/engines/docker.h"
 
-#include "bench/harness/home_usage.h"
 #include "common/cleanup.h"
 #include "common/fs/file.h"
 #include "common/limits.h"
@@ -322,17 +321,10 @@ static int describe(struct ol_engine *engine, enum ol_step_op op, struct ol_engi
 static int count(struct ol_engine *engine, struct ol_engine_usage *ret, struct ol_error *err)
 {
     struct docker *d = docker_from(engine);
-    struct ol_home_usage home;
-    int r = ol_home_usage_get(d->home_fd, &home, err);
+    int r = ol_engine_usage_home(ret, d->home_fd, err);
 
-    if (r < 0)
-        return r;
-    *ret = (struct ol_engine_usage){
-        .kinds = home.kinds,
-        .inodes = ol_inode_kinds_total(&home.kinds),
-        .bytes = (int64_t)home.bytes,
-    };
-    r = ol_engine_usage_add_metadata(ret, d->image_fd, err);
+    if (r == 0)
+        r = ol_engine_usage_add_metadata(ret, d->image_fd, err);
     return r < 0 ? r : ol_engine_usage_add_metadata(ret, d->containers_fd, err);
 }
 

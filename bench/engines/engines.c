@@ -4,7 +4,6 @@
 
 #include "common/buf.h"
 #include "common/cleanup.h"
-#include "common/fs/tree.h"
 
 #include <errno.h>
 #include <string.h>
@@ -67,18 +66,6 @@ static int add_named(const char *text, size_t len, struct ol_external_list *list
         found = true;
     }
     return found ? 0 : refuse(text, len, err);
-}
-
-int ol_engine_usage_add_metadata(struct ol_engine_usage *usage, int fd, struct ol_error *err)
-{
-    struct ol_tree_usage found;
-    int r = ol_tree_usage(fd, false, &found, err);
-
-    if (r < 0)
-        return r;
-    usage->metadata_inodes += (int64_t)found.inodes;
-    usage->metadata_bytes += (int64_t)found.bytes;
-    return 0;
 }
 
 int ol_external_parse(const char *text, struct ol_external_list *ret, struct ol_error *err)

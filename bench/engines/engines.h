@@ -29,9 +29,6 @@ struct ol_external_list {
  */
 int ol_external_parse(const char *text, struct ol_external_list *ret, struct ol_error *err);
 
-/** Count a directory as metadata. */
-int ol_engine_usage_add_metadata(struct ol_engine_usage *usage, int fd, struct ol_error *err);
-
 /** containers-storage's overlay driver, through its command. */
 extern const struct ol_engine_ops ol_containers_storage_engine_ops;
 

@@ -6,7 +6,6 @@
  */
 #include "bench/harness/engine.h"
 
-#include "bench/harness/home_usage.h"
 #include "common/cleanup.h"
 #include "common/fs/file.h"
 #include "common/fs/tree.h"
@@ -250,21 +249,9 @@ static int engine_image_remove(struct ol_engine *engine, unsigned index, struct 
 static int engine_usage(struct ol_engine *engine, struct ol_engine_usage *ret, struct ol_error *err)
 {
     struct driver_engine *e = engine_from(engine);
-    struct ol_home_usage usage;
-    struct ol_tree_usage metadata;
-    int r = ol_home_usage_get(e->home_fd, &usage, err);
+    int r = ol_engine_usage_home(ret, e->home_fd, err);
 
-    if (r < 0)
-        return r;
-    ret->kinds = usage.kinds;
-    ret->inodes = ol_inode_kinds_total(&usage.kinds);
-    ret->bytes = (int64_t)usage.bytes;
-    r = ol_tree_usage(e->metadata_fd, false, &metadata, err);
-    if (r < 0)
-        return r;
-    ret->metadata_inodes = (int64_t)metadata.inodes;
-    ret->metadata_bytes = (int64_t)metadata.bytes;
-    return 0;
+    return r < 0 ? r : ol_engine_usage_add_metadata(ret, e->metadata_fd, err);
 }
 
 const struct ol_engine_ops ol_driver_engine_ops = {

@@ -108,6 +108,12 @@ struct ol_engine_ops {
     int (*usage)(struct ol_engine *engine, struct ol_engine_usage *ret, struct ol_error *err);
 };
 
+/* What usage() is made of: the storage home, then each directory of metadata beside it. */
+int ol_engine_usage_home(struct ol_engine_usage *ret, int home_fd, struct ol_error *err);
+int ol_engine_usage_add_metadata(struct ol_engine_usage *usage, int fd, struct ol_error *err);
+/** A directory that holds the storage home as well, which is counted already. */
+int ol_engine_usage_add_around(struct ol_engine_usage *usage, int fd, struct ol_error *err);
+
 /** A graph driver below our layer store. */
 extern const struct ol_engine_ops ol_driver_engine_ops;
 /** Our snapshotter, used as containerd uses its own; its name is "snapshot". */

@@ -10,7 +10,6 @@
  */
 #include "bench/harness/engine.h"
 
-#include "bench/harness/home_usage.h"
 #include "common/cleanup.h"
 #include "common/fs/file.h"
 #include "common/fs/tree.h"
@@ -388,20 +387,9 @@ static int image_remove(struct ol_engine *engine, unsigned index, struct ol_erro
 static int usage(struct ol_engine *engine, struct ol_engine_usage *ret, struct ol_error *err)
 {
     struct snapshot_engine *e = engine_from(engine);
-    struct ol_home_usage home;
-    struct ol_tree_usage all;
-    int r = ol_home_usage_get(e->home_fd, &home, err);
+    int r = ol_engine_usage_home(ret, e->home_fd, err);
 
-    if (r == 0)
-        r = ol_tree_usage(e->root_fd, false, &all, err);
-    if (r < 0)
-        return r;
-    ret->kinds = home.kinds;
-    ret->inodes = ol_inode_kinds_total(&home.kinds);
-    ret->bytes = (int64_t)home.bytes;
-    ret->metadata_inodes = (int64_t)all.inodes - ret->inodes;
-    ret->metadata_bytes = (int64_t)all.bytes - ret->bytes;
-    return 0;
+    return r < 0 ? r : ol_engine_usage_add_around(ret, e->root_fd, err);
 }
 
 const struct ol_engine_ops ol_snapshot_engine_ops = {
