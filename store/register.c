@@ -123,6 +123,17 @@ static int publish(struct ol_register *reg, struct ol_layer_entry **entry,
     return 0;
 }
 
+int ol_register_write(struct ol_register *reg, struct ol_error *err)
+{
+    uint64_t start = ol_store_clock_ns();
+    int r = fill_layer(reg, &reg->layer, err);
+
+    if (r == 0)
+        r = ol_layerdb_write_layer(reg->store, &reg->layer, err);
+    reg->times.metadata_ns = ol_store_clock_ns() - start;
+    return r;
+}
+
 int ol_register_commit(struct ol_register *reg, struct ol_store_layer *ret, bool *ret_existed,
                        struct ol_error *err)
 {
@@ -133,16 +144,12 @@ int ol_register_commit(struct ol_register *reg, struct ol_store_layer *ret, bool
 
     if (entry == NULL)
         return ol_error_nomem(err);
-    r = fill_layer(reg, &entry->layer, err);
-    if (r == 0)
-        r = ol_layerdb_write_layer(store, &entry->layer, err);
-    if (r == 0) {
-        (void)pthread_mutex_lock(&store->lock);
-        r = publish(reg, &entry, ret, ret_existed, err);
-        (void)pthread_mutex_unlock(&store->lock);
-    }
+    entry->layer = reg->layer;
+    (void)pthread_mutex_lock(&store->lock);
+    r = publish(reg, &entry, ret, ret_existed, err);
+    (void)pthread_mutex_unlock(&store->lock);
     free(entry);
-    reg->times.metadata_ns = ol_store_clock_ns() - start;
+    reg->times.metadata_ns += ol_store_clock_ns() - start;
     return r;
 }
 
@@ -177,6 +184,8 @@ int ol_store_register(struct ol_store *store, const char *parent_chain, const st
     if (r < 0)
         return r;
     r = ol_register_apply(&reg, tar, want_diff_id, err);
+    if (r == 0)
+        r = ol_register_write(&reg, err);
     if (r == 0)
         r = ol_register_commit(&reg, &layer, &existed, err);
     if (r < 0) {

@@ -101,6 +101,7 @@ struct ol_register {
     bool begun;   /* the write set is there */
     bool created; /* the driver layer is there */
     struct ol_apply_result apply;
+    struct ol_store_layer layer; /* valid once written */
     struct ol_store_times times;
 };
 /** Hold the parent, begin the write set, Create. On failure nothing is left. */
@@ -109,7 +110,9 @@ int ol_register_begin(struct ol_register *reg, struct ol_store *store, const cha
 /** ApplyDiff, and compare the DiffID with the one wanted (NULL: any). */
 int ol_register_apply(struct ol_register *reg, const struct ol_input *tar, const char *want_diff_id,
                       struct ol_error *err);
-/** Write the metadata. *ret_existed: the ChainID is there already, ret is the older layer. */
+/** Compute the ChainID, write the metadata and, as the store's options say, sync it. */
+int ol_register_write(struct ol_register *reg, struct ol_error *err);
+/** Let it count. *ret_existed: the ChainID is there already, ret is the older layer. */
 int ol_register_commit(struct ol_register *reg, struct ol_store_layer *ret, bool *ret_existed,
                        struct ol_error *err);
 /** Take back what was not committed, release the parent. @return 0 or why something is left. */
