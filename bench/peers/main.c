@@ -2,9 +2,13 @@
 /* overlab-bench-op OPERATION OPERAND…: see op.h. */
 #include "bench/peers/op.h"
 #include "common/cleanup.h"
+#include "common/fs/file.h"
 
 #include <fcntl.h>
+#include <inttypes.h>
+#include <stdlib.h>
 #include <sys/stat.h>
+#include <time.h>
 
 int bench_open_dir(const char *path, int *ret, struct ol_error *err)
 {
@@ -19,8 +23,27 @@ int bench_make_dir(const char *path, int *ret, struct ol_error *err)
     return bench_open_dir(path, ret, err);
 }
 
+uint64_t bench_now_ns(void)
+{
+    struct timespec t;
+
+    (void)clock_gettime(CLOCK_MONOTONIC, &t); /* cannot fail on Linux */
+    return (uint64_t)t.tv_sec * 1000000000 + (uint64_t)t.tv_nsec;
+}
+
+int bench_note_time(uint64_t wall_ns, struct ol_error *err)
+{
+    const char *path = getenv("OVERLAB_BENCH_CLOCK");
+    char text[32];
+
+    if (path == NULL)
+        return 0;
+    (void)snprintf(text, sizeof text, "%" PRIu64, wall_ns);
+    return ol_fs_write_file(AT_FDCWD, path, text, strlen(text), 0600, err);
+}
+
 static const struct bench_op *const tables[] = {bench_tree_ops, bench_layer_ops, bench_commit_ops,
-                                                bench_snapshot_ops};
+                                                bench_snapshot_ops, bench_mount_ops};
 
 static const struct bench_op *find(const char *name)
 {

@@ -8,6 +8,8 @@
 
 #include "common/error.h"
 
+#include <stdint.h>
+
 struct bench_op {
     const char *name;
     const char *operands; /* for the usage text */
@@ -20,10 +22,16 @@ extern const struct bench_op bench_tree_ops[];
 extern const struct bench_op bench_layer_ops[];
 extern const struct bench_op bench_commit_ops[];
 extern const struct bench_op bench_snapshot_ops[];
+extern const struct bench_op bench_mount_ops[];
 
 /** Open a directory; *ret is the caller's. */
 int bench_open_dir(const char *path, int *ret, struct ol_error *err);
 /** The same after making it. */
 int bench_make_dir(const char *path, int *ret, struct ol_error *err);
+
+uint64_t bench_now_ns(void); /* CLOCK_MONOTONIC */
+/** How long the operation took without the start of a process: written to the file that the
+ * environment variable OVERLAB_BENCH_CLOCK names; without it nothing is done. */
+int bench_note_time(uint64_t wall_ns, struct ol_error *err);
 
 #endif

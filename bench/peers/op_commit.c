@@ -11,7 +11,6 @@
 #include "store/store.h"
 
 #include <fcntl.h>
-#include <time.h>
 
 struct bench_store {
     char *home; /* owned */
@@ -102,14 +101,6 @@ static int read_id(const char *dir, const char *file, struct ol_buf *ret, struct
     return r < 0 ? r : ol_fs_read_file(dir_fd, file, OL_SMALL_FILE_MAX, ret, err);
 }
 
-static uint64_t now_ns(void)
-{
-    struct timespec t;
-
-    (void)clock_gettime(CLOCK_MONOTONIC, &t); /* cannot fail on Linux */
-    return (uint64_t)t.tv_sec * 1000000000 + (uint64_t)t.tv_nsec;
-}
-
 /* What a running engine has done before: the driver's probe for native diffs mounts and unmounts.
  */
 static int warm_up(struct bench_store *s, struct ol_error *err)
@@ -119,18 +110,13 @@ static int warm_up(struct bench_store *s, struct ol_error *err)
     return ol_driver_status(s->driver, &status, err);
 }
 
-/* Leave what the shell needs: the new layer, and how long the commit itself took. */
-static int note_result(const char *dir, const char *chain_id, uint64_t wall_ns,
-                       struct ol_error *err)
+/* For the undo. */
+static int note_layer(const char *dir, const char *chain_id, struct ol_error *err)
 {
     ol_auto_fd int dir_fd = -1;
-    char text[32];
     int r = bench_open_dir(dir, &dir_fd, err);
 
-    if (r == 0)
-        r = ol_fs_write_file(dir_fd, "committed", chain_id, strlen(chain_id), 0600, err);
-    (void)snprintf(text, sizeof text, "%llu", (unsigned long long)wall_ns);
-    return r < 0 ? r : ol_fs_write_file(dir_fd, "wall_ns", text, strlen(text), 0600, err);
+    return r < 0 ? r : ol_fs_write_file(dir_fd, "committed", chain_id, strlen(chain_id), 0600, err);
 }
 
 static int op_commit(char **operands, struct ol_error *err)
@@ -146,11 +132,13 @@ static int op_commit(char **operands, struct ol_error *err)
     if (r == 0)
         r = warm_up(&s, err);
     if (r == 0) {
-        begin = now_ns();
+        begin = bench_now_ns();
         r = ol_store_commit(s.store, ol_buf_str(&id), &commit, err);
     }
     if (r == 0)
-        r = note_result(operands[0], commit.layer.chain_id, now_ns() - begin, err);
+        r = bench_note_time(bench_now_ns() - begin, err);
+    if (r == 0)
+        r = note_layer(operands[0], commit.layer.chain_id, err);
     bench_store_close(&s);
     return r;
 }
