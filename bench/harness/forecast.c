@@ -136,27 +136,6 @@ struct ol_plan *const *ol_forecast_plans(const struct ol_forecast *forecast)
     return forecast->plans;
 }
 
-/* The mount and its mount point go together; without mounts there is neither. */
-static struct ol_inode_kinds mount_kinds(enum ol_law law, bool mounts, bool undo)
-{
-    struct ol_inode_kinds kinds = {0};
-
-    if (!mounts)
-        return kinds;
-    ol_law_container_mount(law, &kinds);
-    if (undo)
-        kinds = (struct ol_inode_kinds){
-            .directory = -kinds.directory,
-            .regular = -kinds.regular,
-            .symlink = -kinds.symlink,
-            .device = -kinds.device,
-            .fifo = -kinds.fifo,
-            .whiteout = -kinds.whiteout,
-            .bookkeeping = -kinds.bookkeeping,
-        };
-    return kinds;
-}
-
 static void fill_step(const struct ol_forecast *forecast, enum ol_law law, bool mounts,
                       bool naive_diff, struct ol_bench_step *step)
 {
@@ -171,8 +150,10 @@ static void fill_step(const struct ol_forecast *forecast, enum ol_law law, bool 
         step->predicted = planned->create[law];
         break;
     case OL_STEP_CONTAINER_MOUNT:
+        ol_law_container_mount(law, mounts, &step->predicted);
+        break;
     case OL_STEP_CONTAINER_UNMOUNT:
-        step->predicted = mount_kinds(law, mounts, step->op == OL_STEP_CONTAINER_UNMOUNT);
+        ol_law_container_unmount(law, mounts, &step->predicted);
         break;
     case OL_STEP_CONTAINER_CHANGE:
         step->predicted = planned->change[law];

@@ -112,10 +112,8 @@ int ol_engine_law(const char *name, enum ol_law *ret)
         const char *name;
         enum ol_law law;
     } laws[] = {
-        {"overlay", OL_LAW_OVERLAY},
-        {"overlay2", OL_LAW_OVERLAY2},
-        {"vfs", OL_LAW_VFS},
-        {"null", OL_LAW_NULL},
+        {"overlay", OL_LAW_OVERLAY},   {"overlay2", OL_LAW_OVERLAY2},   {"vfs", OL_LAW_VFS},
+        {"snapshot", OL_LAW_SNAPSHOT}, {"containerd", OL_LAW_SNAPSHOT}, {"null", OL_LAW_NULL},
     };
     size_t len;
 

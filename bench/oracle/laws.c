@@ -35,6 +35,7 @@ enum {
     OVERLAY2_LAYER_OWN = 5,   /* and work, lower */
     OVERLAY2_MOUNTED_OWN = 6, /* and work/work */
     OVERLAY2_COMMITTED = 1,
+    SNAPSHOT_OWN = 2, /* snapshot directory, work */
 };
 
 /*
@@ -99,6 +100,14 @@ static void overlay2_layer(const struct ol_model *model, bool base, struct ol_in
     ret->bookkeeping = base ? OVERLAY2_BASE_OWN : OVERLAY2_LAYER_OWN;
 }
 
+/* A base is unpacked as a full tree (through a bind mount, in containerd), where whiteouts delete;
+ * the others as an overlay's upper directory. */
+static void snapshot_layer(const struct ol_model *model, bool base, struct ol_inode_kinds *ret)
+{
+    ol_mtree_kinds(base ? &model->merged : ol_model_own(model), ret); /* its root is fs */
+    ret->bookkeeping = SNAPSHOT_OWN;
+}
+
 int ol_law_image_layer(enum ol_law law, const struct ol_model *model, bool base,
                        struct ol_inode_kinds *ret)
 {
@@ -117,6 +126,9 @@ int ol_law_image_layer(enum ol_law law, const struct ol_model *model, bool base,
         return 0;
     case OL_LAW_VFS:
         return vfs_layer(model, ret);
+    case OL_LAW_SNAPSHOT:
+        snapshot_layer(model, base, ret);
+        return 0;
     case OL_LAW_NULL:
         break;
     }
@@ -265,7 +277,9 @@ int ol_law_container_create(enum ol_law law, const struct ol_model *model, bool 
     int r;
 
     *ret = (struct ol_inode_kinds){0};
-    if (law == OL_LAW_NULL)
+    if (law == OL_LAW_SNAPSHOT)
+        *ret = (struct ol_inode_kinds){.directory = 1, .bookkeeping = SNAPSHOT_OWN};
+    if (law == OL_LAW_SNAPSHOT || law == OL_LAW_NULL)
         return 0;
     r = ol_model_init_layer(model, &init);
     if (r < 0)
@@ -280,19 +294,38 @@ int ol_law_container_create(enum ol_law law, const struct ol_model *model, bool 
     return r;
 }
 
-void ol_law_container_mount(enum ol_law law, struct ol_inode_kinds *ret)
+/* The drivers' own mount point, merged; their work/work is there since docker create. */
+static bool has_mount_point(enum ol_law law)
+{
+    return law == OL_LAW_OVERLAY || law == OL_LAW_OVERLAY_CLONE_ALL || law == OL_LAW_OVERLAY2;
+}
+
+void ol_law_container_mount(enum ol_law law, bool mounts, struct ol_inode_kinds *ret)
 {
     *ret = (struct ol_inode_kinds){0};
-    if (law == OL_LAW_OVERLAY || law == OL_LAW_OVERLAY_CLONE_ALL || law == OL_LAW_OVERLAY2)
-        ret->bookkeeping = 1; /* merged; work/work is there since docker create */
+    if (law == OL_LAW_SNAPSHOT) /* work/work, which the direct view makes as the kernel does */
+        ret->bookkeeping = 1;
+    else if (mounts && has_mount_point(law))
+        ret->bookkeeping = 1;
+}
+
+void ol_law_container_unmount(enum ol_law law, bool mounts, struct ol_inode_kinds *ret)
+{
+    *ret = (struct ol_inode_kinds){0};
+    if (mounts && has_mount_point(law)) /* a snapshot's work/work stays, also in the image */
+        ret->bookkeeping = -1;
 }
 
 int ol_law_commit(enum ol_law law, const struct ol_model *model,
                   const struct ol_inode_kinds *created, bool init_mounted,
                   struct ol_inode_kinds *ret)
 {
-    int r = ol_law_image_layer(law, model, false, ret);
+    int r;
 
+    *ret = (struct ol_inode_kinds){0};
+    if (law == OL_LAW_SNAPSHOT)
+        return 0;
+    r = ol_law_image_layer(law, model, false, ret);
     /* One whiteout is the cached one alone; with more, other names keep its inode. */
     if (init_mounted && (law == OL_LAW_OVERLAY || law == OL_LAW_OVERLAY_CLONE_ALL) &&
         created->whiteout == 1)

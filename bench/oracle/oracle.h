@@ -58,14 +58,21 @@ typedef int ol_model_fn(const struct ol_model_node *node, void *data);
 int ol_model_walk(const struct ol_model *model, ol_model_fn *fn, void *data);
 bool ol_model_lookup(const struct ol_model *model, const char *path, struct ol_model_node *ret);
 
-enum ol_law { OL_LAW_OVERLAY, OL_LAW_OVERLAY_CLONE_ALL, OL_LAW_OVERLAY2, OL_LAW_VFS, OL_LAW_NULL };
+enum ol_law {
+    OL_LAW_OVERLAY,
+    OL_LAW_OVERLAY_CLONE_ALL,
+    OL_LAW_OVERLAY2,
+    OL_LAW_VFS,
+    OL_LAW_SNAPSHOT, /* containerd's overlay snapshotter, and ours */
+    OL_LAW_NULL
+};
 
 /* The laws return 0, or -ENOMEM where they need memory.
  *
  * Kinds are told by position in the driver's layout, as bench/harness/home_usage.c tells them:
  * bookkeeping is the driver's own making (layer directory, link, lower, lower-id, committed, work,
- * work/work, merged, l/ and what is in it), the rest are inode types of root/, upper/, diff/ or
- * dir/<id> (that directory included) and of what is cached in work/work. */
+ * work/work, merged, l/ and what is in it), the rest are inode types of root/, upper/, diff/, fs/
+ * or dir/<id> (that directory included) and of what is cached in work/work. */
 
 /** Inodes the image layer just fed adds to the driver's home ("layer.apply", and the apply of a
  * commit). */
@@ -79,18 +86,24 @@ int ol_law_image_layer(enum ol_law law, const struct ol_model *model, bool base,
 int ol_law_layer_apply(enum ol_law law, const struct ol_model *model, bool base, bool first_use,
                        struct ol_inode_kinds *ret);
 
-/** "container.create" on the model's image: init layer and container layer, mounted once.
+/** "container.create" on the model's image: init layer and container layer, mounted once; of the
+ * snapshotter an active snapshot, not mounted yet and without an init layer.
  * first_use: no container or layer was made on this image layer before (overlay2's `committed`
  * file). */
 int ol_law_container_create(enum ol_law law, const struct ol_model *model, bool first_use,
                             struct ol_inode_kinds *ret);
 
-/** "container.mount" where layers are really mounted; "container.unmount" is its negative. */
-void ol_law_container_mount(enum ol_law law, struct ol_inode_kinds *ret);
+/**
+ * "container.mount" and "container.unmount".
+ * @param mounts  layers are really mounted, on a directory of the driver's own where it has one
+ */
+void ol_law_container_mount(enum ol_law law, bool mounts, struct ol_inode_kinds *ret);
+void ol_law_container_unmount(enum ol_law law, bool mounts, struct ol_inode_kinds *ret);
 
 /**
  * "commit" of a container, after its changes were fed to the model as a layer: the image layer, and
- * what mounting the init layer for a naive diff frees.
+ * what mounting the init layer for a naive diff frees. The snapshotter's adds none: the container's
+ * own directory becomes the layer.
  * @param created       what ol_law_container_create() said about the container
  * @param init_mounted  the diff mounts the init layer: legacy overlay's naive diff, in a view that
  *                      mounts. Its cached whiteout goes with the new work/work (spec 5.1).

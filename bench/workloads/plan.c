@@ -22,7 +22,7 @@
 struct ol_plan {
     struct ol_op *ops; /* owned */
     size_t count;
-    struct ol_inode_kinds overlay, overlay2, plain; /* what carrying it out adds */
+    struct ol_inode_kinds overlay, overlay2, snapshot, plain; /* what carrying it out adds */
     bool overlay_cached, overlay2_cached; /* it leaves a cached whiteout that nothing shares */
 };
 
@@ -427,7 +427,7 @@ static int apply_to_upper(const struct ol_plan *plan, struct ol_upper *upper)
     return r;
 }
 
-/* Carry the plan out in an upper that is given away. @param ret_plain may be NULL */
+/* Carry the plan out in an upper that is given away. @param ret_cached, ret_plain  may be NULL */
 static int predict_in(const struct ol_plan *plan, struct ol_upper *upper,
                       struct ol_inode_kinds *ret, bool *ret_cached,
                       struct ol_inode_kinds *ret_plain)
@@ -439,7 +439,8 @@ static int predict_in(const struct ol_plan *plan, struct ol_upper *upper,
     r = apply_to_upper(plan, upper);
     ol_upper_kinds(upper, ret);
     ol_inode_kinds_add(ret, &before, -1);
-    *ret_cached = ol_upper_cached_alone(upper);
+    if (ret_cached != NULL)
+        *ret_cached = ol_upper_cached_alone(upper);
     if (ret_plain != NULL)
         *ret_plain = upper->plain;
     ol_upper_fini(upper);
@@ -461,6 +462,10 @@ static int predict(struct ol_plan *plan, const struct ol_model *model)
         r = ol_upper_init(&upper, &init.tree, &model->merged);
     if (r == 0)
         r = predict_in(plan, &upper, &plan->overlay2, &plan->overlay2_cached, NULL);
+    if (r == 0) /* no init layer between */
+        r = ol_upper_init(&upper, &model->merged, NULL);
+    if (r == 0)
+        r = predict_in(plan, &upper, &plan->snapshot, NULL, NULL);
     ol_upper_fini(&init);
     return r;
 }
@@ -477,6 +482,9 @@ void ol_plan_predict(const struct ol_plan *plan, enum ol_law law, struct ol_inod
         return;
     case OL_LAW_VFS:
         *ret = plan->plain;
+        return;
+    case OL_LAW_SNAPSHOT:
+        *ret = plan->snapshot;
         return;
     case OL_LAW_NULL:
         break;

@@ -10,6 +10,7 @@
 #include "bench/harness/home_usage.h"
 #include "common/buf.h"
 #include "drivers/driver.h"
+#include "drivers/snapshot/snapshot.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -17,11 +18,12 @@
 
 enum { SEEDS = 150, LAYERS = 4, ENTRIES = 12 };
 
-/* One driver and the chain of layers on it. */
+/* One driver, or the snapshotter, and the chain of layers on it. */
 struct subject {
     const char *name;
     enum ol_law law;
     struct ol_driver *drv;
+    struct ol_snapshots *sn;
     int home_fd;
     bool ended; /* it refused a layer: the chain is over */
     struct ol_home_usage usage;
@@ -29,7 +31,7 @@ struct subject {
 
 struct lab {
     struct test_dir dir;
-    struct subject subjects[4];
+    struct subject subjects[5];
     struct ol_model *model;
     struct tarball tar;
     uint64_t random;
@@ -98,12 +100,19 @@ static void some_entry(struct lab *lab)
 static void open_subject(struct lab *lab, struct subject *s, const char *dir)
 {
     ol_auto_error struct ol_error err = OL_ERROR_INIT;
+    ol_auto_free char *root = NULL;
     ol_auto_free char *home = NULL;
     struct ol_driver_config config = {.view = OL_VIEW_DIRECT, .threads = 1};
+    struct ol_snapshots_config snapshots = {.view = OL_VIEW_DIRECT, .no_sync = true};
 
-    assert_true(asprintf(&home, "%s/%s", lab->dir.path, dir) > 0);
+    assert_true(asprintf(&root, "%s/%s", lab->dir.path, dir) > 0);
+    assert_true(asprintf(&home, "%s%s", root, s->law == OL_LAW_SNAPSHOT ? "/snapshots" : "") > 0);
     config.home = home;
-    assert_ok(ol_driver_open(s->name, &config, &s->drv, &err), &err);
+    snapshots.root = root;
+    if (s->law == OL_LAW_SNAPSHOT)
+        assert_ok(ol_snapshots_open(&snapshots, &s->sn, &err), &err);
+    else
+        assert_ok(ol_driver_open(s->name, &config, &s->drv, &err), &err);
     s->home_fd = open(home, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     assert_true(s->home_fd >= 0);
     assert_ok(ol_home_usage_get(s->home_fd, &s->usage, &err), &err);
@@ -120,6 +129,7 @@ static void open_lab(struct lab *lab, uint64_t seed)
                                         .law = OL_LAW_OVERLAY_CLONE_ALL};
     lab->subjects[2] = (struct subject){.name = "overlay2", .law = OL_LAW_OVERLAY2};
     lab->subjects[3] = (struct subject){.name = "vfs", .law = OL_LAW_VFS};
+    lab->subjects[4] = (struct subject){.name = "snapshot", .law = OL_LAW_SNAPSHOT};
     for (size_t i = 0; i < OL_ARRAY_LEN(lab->subjects); i++) {
         char dir[16];
         (void)snprintf(dir, sizeof dir, "home%zu", i);
@@ -133,6 +143,8 @@ static void close_lab(struct lab *lab)
     for (size_t i = 0; i < OL_ARRAY_LEN(lab->subjects); i++) {
         ol_driver_close(lab->subjects[i].drv);
         lab->subjects[i].drv = NULL;
+        ol_snapshots_free(lab->subjects[i].sn);
+        lab->subjects[i].sn = NULL;
         ol_fd_close(&lab->subjects[i].home_fd);
     }
     ol_model_free(lab->model);
@@ -159,8 +171,28 @@ static struct ol_input input_of(struct lab *lab)
     return (struct ol_input){.fd = tarball_fd(&lab->tar), .offset = 0, .length = UINT64_MAX};
 }
 
+/* @return false when the snapshotter refuses the layer */
+static bool apply_snapshot(struct lab *lab, struct subject *s, unsigned layer, struct ol_error *err)
+{
+    char name[16];
+    char parent[16] = "";
+    const struct ol_input input = input_of(lab);
+    int r;
+
+    (void)snprintf(name, sizeof name, "layer%u", layer);
+    if (layer > 0)
+        (void)snprintf(parent, sizeof parent, "layer%u", layer - 1);
+    assert_ok(ol_snapshots_prepare(s->sn, "extract", parent, NULL, NULL, err), err);
+    r = ol_snapshots_apply(s->sn, "extract", &input, NULL, err);
+    if (r < 0)
+        assert_ok(ol_snapshots_remove(s->sn, "extract", NULL), err);
+    else
+        assert_ok(ol_snapshots_commit(s->sn, name, "extract", NULL, NULL, err), err);
+    return r == 0;
+}
+
 /* Apply on one driver. @return false when it refuses the layer */
-static bool apply(struct lab *lab, struct subject *s, unsigned layer, struct ol_error *err)
+static bool apply_driver(struct lab *lab, struct subject *s, unsigned layer, struct ol_error *err)
 {
     char id[16];
     char parent[16];
@@ -176,6 +208,17 @@ static bool apply(struct lab *lab, struct subject *s, unsigned layer, struct ol_
     if (r < 0)
         assert_ok(ol_driver_remove(s->drv, id, NULL), err);
     return r == 0;
+}
+
+static bool apply(struct lab *lab, struct subject *s, unsigned layer, struct ol_error *err)
+{
+    return s->sn != NULL ? apply_snapshot(lab, s, layer, err) : apply_driver(lab, s, layer, err);
+}
+
+/* What an upper directory refuses, a full tree may accept. */
+static bool has_uppers(const struct subject *s)
+{
+    return s->law == OL_LAW_OVERLAY2 || s->law == OL_LAW_SNAPSHOT;
 }
 
 static void assert_kind(struct lab *lab, const struct subject *s, unsigned layer, const char *kind,
@@ -235,7 +278,7 @@ static void run_chain(struct lab *lab, uint64_t seed)
             if (s->ended)
                 continue;
             s->ended = !apply(lab, s, layer, &err);
-            if (s->law != OL_LAW_OVERLAY2 && accepted == s->ended)
+            if (!has_uppers(s) && accepted == s->ended)
                 fail_msg("seed %ju, %s, layer %u: the model %s what the driver does not: %s\n%s",
                          (uintmax_t)seed, s->name, layer, accepted ? "accepts" : "refuses",
                          ol_error_text(&err), ol_buf_str(&lab->text));

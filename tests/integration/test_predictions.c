@@ -48,8 +48,12 @@ static void assert_step(const struct ol_bench_engine *engine, const struct ol_be
 /* image: a path, or NULL for the built-in one */
 static void predictions_of(const char *image, const struct ol_change_mix *mix, uint64_t seed)
 {
-    char *const engines[] = {(char[]){"overlay"}, (char[]){"overlay:diff=upper"},
-                             (char[]){"overlay:clone=all"}, (char[]){"overlay2"}, (char[]){"vfs"}};
+    char *const engines[] = {(char[]){"overlay"},
+                             (char[]){"overlay:diff=upper"},
+                             (char[]){"overlay:clone=all"},
+                             (char[]){"overlay2"},
+                             (char[]){"vfs"},
+                             (char[]){"snapshot"}};
     ol_auto_error struct ol_error err = OL_ERROR_INIT;
     struct test_dir dir;
     struct ol_report report;

@@ -71,6 +71,10 @@ static void law__follows_name_and_options(void **state)
     assert_int_equal(law, OL_LAW_OVERLAY_CLONE_ALL);
     assert_int_equal(ol_engine_law("overlay2", &law), 0);
     assert_int_equal(law, OL_LAW_OVERLAY2);
+    assert_int_equal(ol_engine_law("snapshot", &law), 0);
+    assert_int_equal(law, OL_LAW_SNAPSHOT);
+    assert_int_equal(ol_engine_law("containerd", &law), 0);
+    assert_int_equal(law, OL_LAW_SNAPSHOT);
     assert_int_equal(ol_engine_law("overlay3", &law), -ENOENT);
 }
 

@@ -114,20 +114,60 @@ static void oracle__predicts_the_measured_table(void **state)
     assert_int_equal(layer_total(f, OL_LAW_OVERLAY, true), 33);
     assert_int_equal(layer_total(f, OL_LAW_OVERLAY2, true), 35);
     assert_int_equal(layer_total(f, OL_LAW_VFS, true), 32);
+    assert_int_equal(layer_total(f, OL_LAW_SNAPSHOT, true), 2 + 32);
     assert_int_equal(layer_total(f, OL_LAW_NULL, true), 0);
     assert_int_equal(create_total(f, OL_LAW_OVERLAY, true), 34);
     assert_int_equal(create_total(f, OL_LAW_OVERLAY2, true), 28);
     assert_int_equal(create_total(f, OL_LAW_OVERLAY2, false), 27);
+    assert_int_equal(create_total(f, OL_LAW_SNAPSHOT, true), 3);
     next_layer(f); /* one new file in an existing directory */
     add_file(f, "a/b/c/new");
     assert_int_equal(layer_total(f, OL_LAW_OVERLAY, false), 14);
     assert_int_equal(layer_total(f, OL_LAW_OVERLAY_CLONE_ALL, false), 9);
     assert_int_equal(layer_total(f, OL_LAW_OVERLAY2, false), 10);
+    assert_int_equal(layer_total(f, OL_LAW_SNAPSHOT, false), 3 + 4);
     assert_int_equal(layer_total(f, OL_LAW_VFS, false), 7 + 22 + 5);
     next_layer(f); /* one file replaced */
     add_file(f, "a/file3");
     assert_int_equal(layer_total(f, OL_LAW_OVERLAY, false), 14);
     assert_int_equal(layer_total(f, OL_LAW_OVERLAY2, false), 8);
+}
+
+/* As measured on containerd 1.6.20, which makes no init layer and moves no data in a commit. */
+static void oracle__predicts_a_snapshots_life(void **state)
+{
+    struct fixture *f = *state;
+    struct ol_inode_kinds created;
+    struct ol_inode_kinds kinds;
+
+    measured_base(f);
+    assert_int_equal(ol_law_container_create(OL_LAW_SNAPSHOT, f->model, true, &created), 0);
+    assert_int_equal(created.directory, 1);
+    assert_int_equal(created.bookkeeping, 2);
+    for (int mounts = 0; mounts <= 1; mounts++) {
+        ol_law_container_mount(OL_LAW_SNAPSHOT, mounts, &kinds);
+        assert_int_equal(ol_inode_kinds_total(&kinds), 1);
+        ol_law_container_unmount(OL_LAW_SNAPSHOT, mounts, &kinds);
+        assert_int_equal(ol_inode_kinds_total(&kinds), 0);
+    }
+    next_layer(f);
+    add_file(f, "a/new");
+    assert_int_equal(ol_law_commit(OL_LAW_SNAPSHOT, f->model, &created, true, &kinds), 0);
+    assert_int_equal(ol_inode_kinds_total(&kinds), 0);
+}
+
+/* A base's whiteouts delete what its own tar wrote before them; above it they are inodes. */
+static void oracle__a_snapshots_base_is_a_full_tree(void **state)
+{
+    struct fixture *f = *state;
+
+    add_file(f, "a");
+    add_file(f, "b");
+    add_file(f, ".wh.a");
+    assert_int_equal(layer_total(f, OL_LAW_SNAPSHOT, true), 3 + 1);
+    next_layer(f);
+    add_file(f, ".wh.b");
+    assert_int_equal(layer_total(f, OL_LAW_SNAPSHOT, false), 3 + 1);
 }
 
 /* Has what the init step otherwise makes, and files of its own in the place of others. */
@@ -330,6 +370,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         case_of(oracle__counts_the_measured_image),
         case_of(oracle__predicts_the_measured_table),
+        case_of(oracle__predicts_a_snapshots_life),
+        case_of(oracle__a_snapshots_base_is_a_full_tree),
         case_of(oracle__predicts_the_container_of_a_debian_like_image),
         case_of(oracle__init_layer_replaces_symlinked_directories),
         case_of(oracle__whiteouts_delete_and_count_in_the_layer),

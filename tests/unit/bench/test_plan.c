@@ -234,6 +234,7 @@ static void plan__predicts_shared_whiteouts_and_parents_once(void **state)
     assert_ok(make(f, (struct ol_change_mix){.remove = 40}, 100, 1), &f->err);
     assert_int_equal(predicted(f, OL_LAW_OVERLAY), 5 + 1);
     assert_int_equal(predicted(f, OL_LAW_OVERLAY2), 5 + 1);
+    assert_int_equal(predicted(f, OL_LAW_SNAPSHOT), 5 + 1);
     assert_int_equal(predicted(f, OL_LAW_VFS), -40);
     assert_int_equal(predicted(f, OL_LAW_NULL), 0);
     fill(f);
