@@ -22,6 +22,16 @@ int ol_apply_failed(int r, const char *verb, const char *path, struct ol_error *
     return ol_error_sys(err, -r, "cannot %s '%s'", verb, path);
 }
 
+int ol_apply_late(struct ol_apply *a, const struct ol_late_record *record)
+{
+    int r = 0;
+
+    if ((record->flags & OL_LATE_MODE) != 0)
+        r = ol_seen_insert(&a->seen,
+                           ol_seen_key(&a->seen, OL_SEEN_MODE_LATE, record->dev, record->ino, ""));
+    return r < 0 ? r : ol_late_add(&a->late, record);
+}
+
 /* Give ourselves the rights to work in a directory, and it its mode back at the end. */
 static int open_up(struct ol_apply *a, struct ol_dir *dir)
 {
@@ -38,7 +48,7 @@ static int open_up(struct ol_apply *a, struct ol_dir *dir)
     late.dev = st.st_dev;
     late.ino = st.st_ino;
     r = ol_sys_chmod(dir->fd, "", late.mode | 0300);
-    return r < 0 ? r : ol_late_add(&a->late, &late);
+    return r < 0 ? r : ol_apply_late(a, &late);
 }
 
 int ol_apply_parent(struct ol_apply *a, const char *path, bool make, struct ol_dir **ret,
@@ -276,6 +286,10 @@ int ol_layer_apply(int root_fd, const struct ol_input *input,
     a.limits = a.options.limits != NULL ? *a.options.limits : OL_LAYER_LIMITS_DEFAULT;
     a.options.threads = ol_pool_threads(a.options.threads);
     ol_dirs_init(&a.dirs, root_fd, &a.seen);
+    if (a.options.target == OL_LAYER_UPPER && a.options.lowers != NULL) {
+        a.dirs.made = ol_apply_implied;
+        a.dirs.data = &a;
+    }
     r = apply_open(&a, input, err);
     if (r == 0)
         r = apply_entries(&a, err);

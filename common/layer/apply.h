@@ -4,6 +4,7 @@
  * this; the crew (crew.h) creates small new files beside it.
  *
  *   apply.c           the run, one entry, the root
+ *   apply_implied.c   directories that entries only imply, over lower ones
  *   apply_make.c      directories, files, symlinks, devices; making room for them
  *   apply_link.c      hard links, breaking shared inodes
  *   apply_whiteout.c  whiteouts and opaque directories, as deletions or as overlay objects
@@ -50,6 +51,12 @@ int ol_apply_failed(int r, const char *verb, const char *path, struct ol_error *
  */
 int ol_apply_parent(struct ol_apply *a, const char *path, bool make, struct ol_dir **ret,
                     struct ol_error *err);
+
+/** Add a record to a->late; a mode is remembered, so that a later entry overrules it. */
+int ol_apply_late(struct ol_apply *a, const struct ol_late_record *record);
+
+/** For ol_dirs.made: give a directory what the one in a lower has; data is the struct ol_apply. */
+int ol_apply_implied(void *data, struct ol_dir *dir);
 
 /** Something that steers path resolution is about to be, or was, removed. */
 int ol_apply_before_removal(struct ol_apply *a, struct ol_error *err);

@@ -65,13 +65,15 @@ static int directory_meta(struct ol_apply *a, int fd, const char *name, const st
     int r;
 
     meta.set_times = false;
-    if ((meta.mode & OWNER_RWX) != OWNER_RWX) {
+    if ((meta.mode & OWNER_RWX) != OWNER_RWX ||
+        ol_seen_has(&a->seen,
+                    ol_seen_key(&a->seen, OL_SEEN_MODE_LATE, st->st_dev, st->st_ino, ""))) {
         late.flags |= OL_LATE_MODE;
         meta.mode |= OWNER_RWX;
     }
     r = ol_meta_apply(fd, name, st, &meta, &a->counts);
     if (r == 0)
-        r = ol_late_add(&a->late, &late);
+        r = ol_apply_late(a, &late);
     return r < 0 ? ol_apply_failed(r, "set the metadata of directory", e->header.path, err) : 0;
 }
 
@@ -117,12 +119,13 @@ int ol_apply_directory(struct ol_apply *a, const struct ol_reader_entry *e,
     return directory_meta(a, dir->fd, "", &st, e, err);
 }
 
-/* moby's UnpackLayer gives the layer's root the metadata of "./"; its Unpack ignores them. */
+/* moby's UnpackLayer gives the layer's root the metadata of "./"; its Unpack ignores them, and so
+ * does containerd. */
 int ol_apply_root(struct ol_apply *a, const struct ol_reader_entry *e, struct ol_error *err)
 {
     struct stat st;
 
-    if (a->options.target == OL_LAYER_UPPER)
+    if (a->options.target == OL_LAYER_UPPER || a->options.ignore_root)
         return 0;
     if (fstat(a->root_fd, &st) < 0)
         return ol_apply_failed(-errno, "look at", ".", err);

@@ -172,6 +172,8 @@ static int make_one(struct ol_dirs *dirs, const struct ol_dir *parent, const cha
     if (r < 0)
         return r;
     r = fix_mode(*ret);
+    if (r == 0 && dirs->made != NULL)
+        r = dirs->made(dirs->data, *ret);
     if (r < 0) {
         ol_dir_unref(*ret);
         *ret = NULL;

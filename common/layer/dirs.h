@@ -38,6 +38,10 @@ struct ol_dirs {
     size_t count;
     uint64_t clock;
     struct ol_buf scratch;
+    /* Called for each directory ol_dirs_make() makes, right after; may be NULL. 0 or negative errno
+     */
+    int (*made)(void *data, struct ol_dir *dir);
+    void *data; /* borrowed; its first argument */
 };
 
 void ol_dirs_init(struct ol_dirs *dirs, int root_fd, struct ol_seen *seen);

@@ -24,6 +24,14 @@ enum ol_layer_target {
     OL_LAYER_ASIS,  /* whiteout names are files like any other */
 };
 
+/* What an upper directory will lie over, nearest first. */
+struct ol_layer_lowers {
+    size_t count;
+    /** @return a descriptor of the lower directory, which the caller closes, or negative errno */
+    int (*open)(void *data, size_t index);
+    void *data;
+};
+
 struct ol_layer_options {
     enum ol_layer_target target;
     enum ol_overlay_ns ns; /* OL_LAYER_UPPER: which opaque attribute */
@@ -32,8 +40,14 @@ struct ol_layer_options {
                            to them, break the link first (legacy overlay; spec/cves W1) */
     const struct ol_layer_limits *limits; /* NULL: OL_LAYER_LIMITS_DEFAULT */
     unsigned threads;                     /* 0: choose; 1: none but the caller's */
-    bool no_digest; /* do not compute the DiffID, for a caller who knows it: it costs as much as
-                       creating the files. ret->diff_id is "" then */
+    const struct ol_layer_lowers
+        *lowers;      /* OL_LAYER_UPPER: directories that entries only imply get
+                         owner, mode and attributes of the one below, where the
+                         first lower that has the name has a directory
+                         (containerd); NULL: mode 0755 and nothing else (moby) */
+    bool ignore_root; /* "./" does not change the root itself (containerd; moby in an upper) */
+    bool no_digest;   /* do not compute the DiffID, for a caller who knows it: it costs as much as
+                         creating the files. ret->diff_id is "" then */
 };
 
 struct ol_layer_result {

@@ -17,11 +17,12 @@
 
 /* What is remembered about an object; part of its key. */
 enum ol_seen_what {
-    OL_SEEN_WRITTEN = 'w',  /* an entry of this archive made this name */
-    OL_SEEN_NEW_DIR = 'd',  /* this directory (its own inode, name "") was made by this archive */
-    OL_SEEN_PRIVATE = 'p',  /* this name's shared inode was replaced by a copy */
-    OL_SEEN_SHARED = 's',   /* another layer's inode (its own number, name "") got a name here */
-    OL_SEEN_MODE_SET = 'm', /* this directory (its own inode, name "") has its final mode */
+    OL_SEEN_WRITTEN = 'w',   /* an entry of this archive made this name */
+    OL_SEEN_NEW_DIR = 'd',   /* this directory (its own inode, name "") was made by this archive */
+    OL_SEEN_PRIVATE = 'p',   /* this name's shared inode was replaced by a copy */
+    OL_SEEN_SHARED = 's',    /* another layer's inode (its own number, name "") got a name here */
+    OL_SEEN_MODE_SET = 'm',  /* this directory (its own inode, name "") has its final mode */
+    OL_SEEN_MODE_LATE = 'l', /* this directory (its own inode, name "") gets its mode at the end */
 };
 
 struct ol_seen {

@@ -144,7 +144,13 @@ int ol_sys_chmod(int dir_fd, const char *name, mode_t mode)
 
 int ol_sys_set_times(int dir_fd, const char *name, struct timespec mtime)
 {
-    const struct timespec both[2] = {mtime, mtime};
+    return ol_sys_set_both_times(dir_fd, name, mtime, mtime);
+}
+
+int ol_sys_set_both_times(int dir_fd, const char *name, struct timespec atime,
+                          struct timespec mtime)
+{
+    const struct timespec both[2] = {atime, mtime};
 
     if (ol_fault_hit("layer.times"))
         return -EIO;

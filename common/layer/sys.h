@@ -29,7 +29,10 @@ int ol_sys_truncate(int fd, uint64_t size);
 int ol_sys_chown(int dir_fd, const char *name, uid_t uid, gid_t gid);
 /** name may be "". Refuses symlinks (-ELOOP). */
 int ol_sys_chmod(int dir_fd, const char *name, mode_t mode);
-/** Access and modification time. name may be "" for a descriptor that is no O_PATH one. */
+/** Both access and modification time. name may be "" for a descriptor that is no O_PATH one. */
 int ol_sys_set_times(int dir_fd, const char *name, struct timespec mtime);
+/** The same with a time for each. */
+int ol_sys_set_both_times(int dir_fd, const char *name, struct timespec atime,
+                          struct timespec mtime);
 
 #endif

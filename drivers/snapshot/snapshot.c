@@ -369,12 +369,39 @@ int ol_snapshots_commit(struct ol_snapshots *sn, const char *name, const char *k
 
 /* ---- layers ---- */
 
+struct lowers {
+    struct ol_snapshots *sn;
+    const struct ol_meta_snapshot *snapshot;
+};
+
+static int open_lower(void *data, size_t index)
+{
+    const struct lowers *lowers = data;
+
+    return ol_snapshot_open_fs(lowers->sn, lowers->snapshot->parents[index], NULL);
+}
+
+/* A parent without its directory is told of before anything is unpacked on it. */
+static int check_lowers(const struct lowers *lowers, struct ol_error *err)
+{
+    for (size_t i = 0; i < lowers->snapshot->n_parents; i++) {
+        ol_auto_fd int fd = ol_snapshot_open_fs(lowers->sn, lowers->snapshot->parents[i], err);
+
+        if (fd < 0)
+            return ol_error_wrap(err, fd, "a parent's");
+    }
+    return 0;
+}
+
 int ol_snapshots_apply(struct ol_snapshots *sn, const char *key, const struct ol_input *tar,
                        struct ol_layer_result *ret, struct ol_error *err)
 {
     ol_auto_metatxn struct ol_metatxn *txn = NULL;
     ol_auto_meta_snapshot struct ol_meta_snapshot snapshot = {0};
-    struct ol_layer_options options = {.ns = sn->ns, .keep_owner = sn->keep_owner};
+    struct lowers lowers = {.sn = sn, .snapshot = &snapshot};
+    struct ol_layer_lowers below = {.open = open_lower, .data = &lowers};
+    struct ol_layer_options options = {
+        .ns = sn->ns, .keep_owner = sn->keep_owner, .ignore_root = true, .lowers = &below};
     ol_auto_fd int fd = -1;
     int r = ol_snapshots_read(sn, &txn, err);
 
@@ -383,11 +410,14 @@ int ol_snapshots_apply(struct ol_snapshots *sn, const char *key, const struct ol
     ol_metatxn_abort(ol_ptr_steal(txn));
     if (r == 0 && snapshot.kind != OL_SNAPSHOT_ACTIVE)
         r = ol_error_set(err, -EBUSY, "snapshot '%s' is not active, but a view", key);
+    if (r == 0)
+        r = check_lowers(&lowers, err);
     if (r < 0)
         return r;
     fd = ol_snapshot_open_fs(sn, snapshot.id, err);
     if (fd < 0)
         return fd;
+    below.count = snapshot.n_parents;
     /* What containerd unpacks through: a bind mount for a base, an overlay above it. */
     options.target = snapshot.n_parents > 0 ? OL_LAYER_UPPER : OL_LAYER_TREE;
     return ol_layer_apply(fd, tar, &options, ret, err);

@@ -400,46 +400,6 @@ static void remove__at_once_or_left_to_cleanup(void **state)
     assert_int_equal(snap_dirs(s), 1);
 }
 
-/* ---- layers ---- */
-
-static void apply__unpacks_into_the_upper_directory(void **state)
-{
-    struct snap *s = *state;
-    ol_auto_error struct ol_error err = OL_ERROR_INIT;
-    struct ol_layer_result result = {0};
-    struct tarball base = TARBALL_INIT;
-    struct tarball top = TARBALL_INIT;
-    struct ol_input input;
-    struct stat st;
-
-    tarball_add_dir(&base, "d/");
-    tarball_add_file(&base, "d/a", "a");
-    tarball_add_file(&base, "b", "b");
-    tarball_end(&base);
-    tarball_add_file(&top, ".wh.b", "");
-    tarball_add_file(&top, "d/new", "new");
-    tarball_end(&top);
-    snap_prepare(s, "base", NULL);
-    input = OL_INPUT_FD(tarball_fd(&base));
-    assert_ok(ol_snapshots_apply(s->sn, "base", &input, &result, &err), &err);
-    assert_content(s->dir.fd, "root/snapshots/1/fs/d/a", "a");
-    assert_int_equal(result.entries, 3);
-    snap_commit(s, "c", "base");
-    input = OL_INPUT_FD(tarball_fd(&top));
-    assert_int_equal(ol_snapshots_apply(s->sn, "c", &input, NULL, NULL), -EBUSY);
-    snap_view_of(s, "v", "c");
-    assert_int_equal(ol_snapshots_apply(s->sn, "v", &input, NULL, NULL), -EBUSY);
-    assert_int_equal(ol_snapshots_apply(s->sn, "none", &input, NULL, NULL), -ENOENT);
-    OL_REQUIRE(can_mknod, "whiteouts cannot be made here");
-    snap_prepare(s, "top", "c");
-    assert_ok(ol_snapshots_apply(s->sn, "top", &input, &result, &err), &err);
-    assert_int_equal(fstatat(s->dir.fd, "root/snapshots/3/fs/b", &st, AT_SYMLINK_NOFOLLOW), 0);
-    assert_true(S_ISCHR(st.st_mode) && st.st_rdev == makedev(0, 0));
-    assert_content(s->dir.fd, "root/snapshots/3/fs/d/new", "new");
-    tarball_fini(&base);
-    tarball_fini(&top);
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -456,7 +416,6 @@ int main(void)
         snap_test(usage__counts_blocks_and_inodes_and_hard_links_once),
         snap_test(filters__grammar),
         snap_test(remove__at_once_or_left_to_cleanup),
-        snap_test(apply__unpacks_into_the_upper_directory),
     };
     return cmocka_run_group_tests_name("snapshot overlay", tests, NULL, NULL);
 }

@@ -133,6 +133,19 @@ static void layer_apply__directory_without_rights_is_filled(void **state)
     assert_content(f->root_fd, "d/e/f", "x");
 }
 
+static void layer_apply__last_mode_of_a_directory_wins(void **state)
+{
+    struct layer_fixture *f = *state;
+
+    tarball_add_dir_mode(&f->tar, "d", 0555); /* set at the end: not over what comes after */
+    tarball_add_dir_mode(&f->tar, "d", 0755);
+    tarball_add_dir_mode(&f->tar, "e", 0755);
+    tarball_add_dir_mode(&f->tar, "e", 0500);
+    layer_apply_ok(f);
+    assert_mode(f->root_fd, "d", 0755);
+    assert_mode(f->root_fd, "e", 0500);
+}
+
 static void layer_apply__sets_times(void **state)
 {
     struct layer_fixture *f = *state;
@@ -578,6 +591,7 @@ int main(void)
         TEST(layer_apply__squashes_owners_when_told),
         TEST(layer_apply__modes_ignore_the_umask),
         TEST(layer_apply__directory_without_rights_is_filled),
+        TEST(layer_apply__last_mode_of_a_directory_wins),
         TEST(layer_apply__sets_times),
         TEST(layer_apply__root_entry_counts_in_trees_only),
         TEST(layer_apply__replaces_other_types),
