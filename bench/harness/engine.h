@@ -50,14 +50,22 @@ struct ol_engine_usage {
     int64_t metadata_inodes, metadata_bytes;
 };
 
+/* What times.metadata_ns of an operation is made of; all 0 where an engine does not tell. */
+struct ol_engine_metadata {
+    uint64_t scan_ns;        /* counting what is kept */
+    uint64_t transaction_ns; /* records changed in memory, waiting for other writers included */
+    uint64_t sync_ns;        /* written and synced to disk */
+};
+
 /* What an operation tells beside its result. */
 struct ol_engine_report {
     char id[OL_DIGEST_SIZE];      /* ChainID of the layer or image made */
     char diff_id[OL_DIGEST_SIZE]; /* digest of the layer's tar */
     struct ol_store_times times;  /* layer.apply and commit; 0 otherwise */
-    uint64_t avoided_sleep_ns;    /* what the real engine would have slept in this operation */
-    uint64_t squashed_owners;     /* entries whose owner could not be kept */
-    uint64_t skipped_devices;     /* device entries that could not be made */
+    struct ol_engine_metadata metadata;
+    uint64_t avoided_sleep_ns; /* what the real engine would have slept in this operation */
+    uint64_t squashed_owners;  /* entries whose owner could not be kept */
+    uint64_t skipped_devices;  /* device entries that could not be made */
 };
 
 enum ol_step_op {

@@ -11,6 +11,7 @@
 #define OL_BENCH_HARNESS_ROUNDS_H
 
 #include "bench/harness/engine.h"
+#include "common/clock.h"
 
 /** "layer.apply", "container.create", … */
 const char *ol_step_op_name(enum ol_step_op op);
@@ -95,8 +96,5 @@ int ol_bench_steps_make(const struct ol_bench_job *job, struct ol_bench_engine *
  */
 int ol_bench_run(const struct ol_bench_job *job, struct ol_bench_engine *engines, size_t n_engines,
                  const unsigned *order, struct ol_error *err);
-
-/** The monotonic clock, nanoseconds. */
-uint64_t ol_clock_ns(void);
 
 #endif

@@ -22,14 +22,6 @@ const char *ol_step_op_name(enum ol_step_op op)
     return (unsigned)op < OL_STEP_OPS ? names[op] : NULL;
 }
 
-uint64_t ol_clock_ns(void)
-{
-    struct timespec now = {0};
-
-    (void)clock_gettime(CLOCK_MONOTONIC, &now); /* cannot fail for this clock */
-    return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
-}
-
 void ol_bench_engine_fini(struct ol_bench_engine *engine)
 {
     for (size_t i = 0; i < engine->n_steps; i++) {

@@ -235,7 +235,17 @@ static int fill_phase(const struct ol_report *report, const struct ol_bench_engi
     return ol_summary_make(scratch->rounds, n_rounds, &ret->seconds);
 }
 
-enum part { PART_CREATE, PART_DIFF, PART_APPLY, PART_METADATA, PART_SLEEP, PART_REST };
+enum part {
+    PART_CREATE,
+    PART_DIFF,
+    PART_APPLY,
+    PART_METADATA,
+    PART_SCAN,
+    PART_TRANSACTION,
+    PART_SYNC,
+    PART_SLEEP,
+    PART_REST
+};
 
 /* The diff runs beside apply and metadata, until it has unmounted the parent: the longer side
  * counts. */
@@ -250,9 +260,15 @@ static uint64_t rest_ns(const struct ol_store_times *times, uint64_t wall_ns)
 static double part_seconds(const struct ol_engine_report *report, uint64_t wall_ns, enum part part)
 {
     const uint64_t ns[] = {
-        [PART_CREATE] = report->times.create_ns, [PART_DIFF] = report->times.diff_ns,
-        [PART_APPLY] = report->times.apply_ns,   [PART_METADATA] = report->times.metadata_ns,
-        [PART_SLEEP] = report->avoided_sleep_ns, [PART_REST] = rest_ns(&report->times, wall_ns),
+        [PART_CREATE] = report->times.create_ns,
+        [PART_DIFF] = report->times.diff_ns,
+        [PART_APPLY] = report->times.apply_ns,
+        [PART_METADATA] = report->times.metadata_ns,
+        [PART_SCAN] = report->metadata.scan_ns,
+        [PART_TRANSACTION] = report->metadata.transaction_ns,
+        [PART_SYNC] = report->metadata.sync_ns,
+        [PART_SLEEP] = report->avoided_sleep_ns,
+        [PART_REST] = rest_ns(&report->times, wall_ns),
     };
 
     return (double)ns[part] / 1e9;
@@ -284,17 +300,19 @@ static int fill_parts(const struct ol_report *report, const struct ol_bench_engi
                       double *rounds, struct ol_report_engine *found)
 {
     struct ol_summary sleep = {0};
-    int r = fill_part(report, engine, PART_CREATE, rounds, &found->create);
+    struct ol_summary *const parts[] = {
+        [PART_CREATE] = &found->create, [PART_DIFF] = &found->diff,
+        [PART_APPLY] = &found->apply,   [PART_METADATA] = &found->metadata,
+        [PART_SCAN] = &found->scan,     [PART_TRANSACTION] = &found->transaction,
+        [PART_SYNC] = &found->sync,     [PART_REST] = &found->rest,
+    };
+    int r = 0;
 
-    if (r == 0)
-        r = fill_part(report, engine, PART_DIFF, rounds, &found->diff);
-    if (r == 0)
-        r = fill_part(report, engine, PART_APPLY, rounds, &found->apply);
-    if (r == 0)
-        r = fill_part(report, engine, PART_METADATA, rounds, &found->metadata);
-    if (r == 0)
-        r = fill_part(report, engine, PART_REST, rounds, &found->rest);
-    if (r == 0)
+    for (enum part part = 0; part < OL_ARRAY_LEN(parts) && r == 0; part++) {
+        if (parts[part] != NULL)
+            r = fill_part(report, engine, part, rounds, parts[part]);
+    }
+    if (r == 0) /* last: its rounds are what is left in the array */
         r = fill_part(report, engine, PART_SLEEP, rounds, &sleep);
     if (r < 0)
         return r;

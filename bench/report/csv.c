@@ -58,15 +58,19 @@ static void print_row(FILE *out, const struct ol_bench_engine *engine,
     print_part(out, split, report->times.apply_ns);
     print_part(out, split, report->times.metadata_ns);
     print_part(out, commit, report->avoided_sleep_ns);
-    fprintf(out, ",%" PRId64 ",%" PRId64 "\n", step->added.metadata_inodes,
-            step->added.metadata_bytes);
+    fprintf(out, ",%" PRId64 ",%" PRId64, step->added.metadata_inodes, step->added.metadata_bytes);
+    split = split && report->metadata.sync_ns > 0;
+    print_part(out, split, report->metadata.scan_ns);
+    print_part(out, split, report->metadata.transaction_ns);
+    print_part(out, split, report->metadata.sync_ns);
+    fputc('\n', out);
 }
 
 int ol_report_print_csv(const struct ol_report *report, FILE *out)
 {
     fputs("engine,op,index,round,inodes,predicted_inodes,bytes,directory,regular,symlink,device,"
           "fifo,whiteout,bookkeeping,seconds,create,diff,apply,metadata,avoided_sleep,"
-          "metadata_inodes,metadata_bytes\n",
+          "metadata_inodes,metadata_bytes,metadata_scan,metadata_transaction,metadata_sync\n",
           out);
     for (size_t i = 0; i < report->n_engines; i++) {
         const struct ol_bench_engine *engine = &report->engines[i];

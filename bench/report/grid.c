@@ -105,6 +105,14 @@ static const struct ol_grid_column part_columns[] = {
     {"sleep", "DOCKER SLEPT", "s", true},
 };
 
+static const struct ol_grid_column metadata_columns[] = {
+    {"engine", "ENGINE", "", false},
+    {"metadata", "METADATA", "s", true},
+    {"metadata_scan", "COUNT UPPER", "s", true},
+    {"metadata_transaction", "TRANSACTION", "s", true},
+    {"metadata_sync", "WRITE AND SYNC", "s", true},
+};
+
 static int fill_phase_row(struct ol_grid *grid, const char *indent, const char *name,
                           const struct ol_report_phase *phase)
 {
@@ -167,6 +175,13 @@ int ol_grid_steps(const struct ol_report *report, bool markdown, struct ol_grid 
     return r;
 }
 
+/* A part that took no time at all in any round is one the engine does not have. */
+static int set_part(struct ol_grid *grid, size_t column, const struct ol_summary *part)
+{
+    return part->max > 0 ? set_seconds(grid, column, part->median)
+                         : set_text(grid, column, "", "-");
+}
+
 int ol_grid_parts(const struct ol_report *report, struct ol_grid *ret)
 {
     int r = 0;
@@ -181,18 +196,44 @@ int ol_grid_parts(const struct ol_report *report, struct ol_grid *ret)
         if (r == 0)
             r = set_text(ret, 0, "", report->engines[i].name);
         if (r == 0)
-            r = set_seconds(ret, 1, found->create.median);
+            r = set_part(ret, 1, &found->create);
         if (r == 0)
-            r = set_seconds(ret, 2, found->diff.median);
+            r = set_part(ret, 2, &found->diff);
         if (r == 0)
-            r = set_seconds(ret, 3, found->apply.median);
+            r = set_part(ret, 3, &found->apply);
         if (r == 0)
-            r = set_seconds(ret, 4, found->metadata.median);
+            r = set_part(ret, 4, &found->metadata);
         if (r == 0)
             r = set_seconds(ret, 5, found->rest.median);
         if (r == 0)
             r = found->avoided_sleep > 0 ? set_seconds(ret, 6, found->avoided_sleep)
                                          : set_text(ret, 6, "", "-");
+    }
+    return r;
+}
+
+int ol_grid_metadata(const struct ol_report *report, struct ol_grid *ret)
+{
+    int r = 0;
+
+    *ret = (struct ol_grid){.columns = metadata_columns,
+                            .n_columns = OL_ARRAY_LEN(metadata_columns)};
+    for (size_t i = 0; i < report->n_engines && r == 0; i++) {
+        const struct ol_report_engine *found = &report->found[i];
+
+        if (!ol_engine_tells_parts(&report->engines[i]) || found->sync.max <= 0)
+            continue;
+        r = ol_grid_row(ret);
+        if (r == 0)
+            r = set_text(ret, 0, "", report->engines[i].name);
+        if (r == 0)
+            r = set_part(ret, 1, &found->metadata);
+        if (r == 0)
+            r = set_part(ret, 2, &found->scan);
+        if (r == 0)
+            r = set_part(ret, 3, &found->transaction);
+        if (r == 0)
+            r = set_part(ret, 4, &found->sync);
     }
     return r;
 }

@@ -36,10 +36,13 @@ int ol_grid_row(struct ol_grid *grid);
 /** The cell of the last row takes the buffer's text; the buffer is empty afterwards. */
 int ol_grid_set(struct ol_grid *grid, size_t column, struct ol_buf *text);
 
-/* The three grids of a comparison. */
+/* The grids of a comparison. */
 int ol_grid_commit(const struct ol_report *report, struct ol_grid *ret);
 int ol_grid_steps(const struct ol_report *report, bool markdown, struct ol_grid *ret);
 int ol_grid_parts(const struct ol_report *report, struct ol_grid *ret);
+
+/** What "metadata" of that grid is made of; no row where no engine tells. */
+int ol_grid_metadata(const struct ol_report *report, struct ol_grid *ret);
 
 /** True for engines of ours: a real one is seen from outside, and its parts are not known. */
 bool ol_engine_tells_parts(const struct ol_bench_engine *engine);

@@ -157,7 +157,16 @@ static json_t *kinds_json(const struct ol_inode_kinds *kinds, int *r)
     return json;
 }
 
-enum part { PART_CREATE, PART_DIFF, PART_APPLY, PART_METADATA, PARTS };
+enum part {
+    PART_CREATE,
+    PART_DIFF,
+    PART_APPLY,
+    PART_METADATA,
+    PART_SCAN,
+    PART_TRANSACTION,
+    PART_SYNC,
+    PARTS
+};
 
 static json_t *part_json(const struct ol_bench_step *step, unsigned rounds, enum part part, int *r)
 {
@@ -165,11 +174,12 @@ static json_t *part_json(const struct ol_bench_step *step, unsigned rounds, enum
 
     for (unsigned i = 0; i < rounds; i++) {
         const struct ol_store_times *times = &step->reports[i].times;
+        const struct ol_engine_metadata *metadata = &step->reports[i].metadata;
         const uint64_t ns[PARTS] = {
-            [PART_CREATE] = times->create_ns,
-            [PART_DIFF] = times->diff_ns,
-            [PART_APPLY] = times->apply_ns,
-            [PART_METADATA] = times->metadata_ns,
+            [PART_CREATE] = times->create_ns, [PART_DIFF] = times->diff_ns,
+            [PART_APPLY] = times->apply_ns,   [PART_METADATA] = times->metadata_ns,
+            [PART_SCAN] = metadata->scan_ns,  [PART_TRANSACTION] = metadata->transaction_ns,
+            [PART_SYNC] = metadata->sync_ns,
         };
         push(json, json_real((double)ns[part] / 1e9), r);
     }
@@ -185,6 +195,11 @@ static json_t *parts_json(const struct ol_bench_step *step, unsigned rounds, int
         put(json, "diff", part_json(step, rounds, PART_DIFF, r), r);
     put(json, "apply", part_json(step, rounds, PART_APPLY, r), r);
     put(json, "metadata", part_json(step, rounds, PART_METADATA, r), r);
+    if (step->reports[0].metadata.sync_ns == 0)
+        return json; /* not told apart */
+    put(json, "metadata_scan", part_json(step, rounds, PART_SCAN, r), r);
+    put(json, "metadata_transaction", part_json(step, rounds, PART_TRANSACTION, r), r);
+    put(json, "metadata_sync", part_json(step, rounds, PART_SYNC, r), r);
     return json;
 }
 

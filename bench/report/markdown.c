@@ -100,9 +100,12 @@ static int print_head(const struct ol_report *report, FILE *out)
 static int print_details(const struct ol_report *report, FILE *out)
 {
     ol_auto_grid struct ol_grid parts = {0};
+    ol_auto_grid struct ol_grid metadata = {0};
     ol_auto_grid struct ol_grid steps = {0};
     int r = ol_grid_parts(report, &parts);
 
+    if (r == 0)
+        r = ol_grid_metadata(report, &metadata);
     if (r == 0)
         r = ol_grid_steps(report, true, &steps);
     if (r < 0)
@@ -111,6 +114,10 @@ static int print_details(const struct ol_report *report, FILE *out)
           "unmounting.\n\n",
           out);
     print_grid(out, &parts);
+    if (metadata.n_rows > 0) {
+        fputs("### Inside its metadata\n\n", out);
+        print_grid(out, &metadata);
+    }
     fputs("### Every step\n\n", out);
     print_grid(out, &steps);
     return 0;

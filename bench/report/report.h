@@ -78,7 +78,8 @@ struct ol_report_engine {
     struct ol_report_phase phases[OL_PHASES];
     struct ol_summary create, diff, apply, metadata; /* seconds of one commit */
     struct ol_summary rest; /* of it, what is in none of those: mounting and unmounting */
-    double avoided_sleep;   /* mean seconds of one commit the real engine would add */
+    struct ol_summary scan, transaction, sync; /* of metadata, where the engine tells them apart */
+    double avoided_sleep; /* mean seconds of one commit the real engine would add */
     uint64_t squashed_owners, skipped_devices;
     double *commit_seconds; /* owned; one per round: mean over the commits */
     size_t wrong_steps;     /* steps whose count is not the predicted one */

@@ -261,6 +261,18 @@ static int print_parts(const struct printer *p)
     return print_grid(p, &grid);
 }
 
+static int print_metadata(const struct printer *p)
+{
+    ol_auto_grid struct ol_grid grid = {0};
+    int r = ol_grid_metadata(p->report, &grid);
+
+    if (r < 0 || grid.n_rows == 0)
+        return r;
+    fprintf(p->out, "\n%sInside its metadata%s (counting the upper directory; syncing to disk)\n",
+            bold(p), plain(p));
+    return print_grid(p, &grid);
+}
+
 static int print_steps(const struct printer *p)
 {
     ol_auto_grid struct ol_grid grid = {0};
@@ -326,6 +338,8 @@ int ol_report_print_table(const struct ol_report *report, const struct ol_report
         r = print_verdicts(&p);
     if (r == 0)
         r = print_parts(&p);
+    if (r == 0)
+        r = print_metadata(&p);
     if (r == 0)
         r = print_steps(&p);
     return r < 0 ? r : print_notes(&p);

@@ -3,6 +3,7 @@
 #include "drivers/snapshot/internal.h"
 
 #include "common/cleanup.h"
+#include "common/clock.h"
 #include "common/fault.h"
 #include "common/fs/dirents.h"
 #include "common/fs/file.h"
@@ -334,37 +335,72 @@ int ol_snapshots_update(struct ol_snapshots *sn, const struct ol_snapshot_info *
     return r;
 }
 
-static int commit_locked(struct ol_snapshots *sn, struct ol_metatxn *txn, const char *name,
-                         const char *key, const struct ol_labels *labels, const char *parent,
+struct commit {
+    const char *name, *key, *parent;
+    const struct ol_labels *labels;
+};
+
+static int commit_locked(struct ol_snapshots *sn, struct ol_metatxn *txn,
+                         const struct commit *commit, struct ol_snapshot_times *times,
                          struct ol_error *err)
 {
     ol_auto_snapshot_info struct ol_snapshot_info info = {0};
     struct ol_snapshot_usage usage;
     uint64_t id;
-    int r = ol_meta_info(txn, key, &id, &info, NULL, err);
+    int r = ol_meta_info(txn, commit->key, &id, &info, NULL, err);
 
-    if (r == 0)
+    if (r == 0) {
+        uint64_t start = ol_clock_ns();
+
         r = measure(sn, id, &usage, err);
+        times->usage_ns = ol_clock_ns() - start;
+    }
     if (r == 0)
-        r = ol_meta_commit(txn, key, name, &usage, labels, parent, err);
+        r = ol_meta_commit(txn, commit->key, commit->name, &usage, commit->labels, commit->parent,
+                           err);
     return r;
+}
+
+/* The transaction ends here in every case. */
+static int finish(struct ol_metatxn *txn, int r, struct ol_snapshot_times *times,
+                  struct ol_error *err)
+{
+    uint64_t start = ol_clock_ns();
+
+    if (r < 0) {
+        ol_metatxn_abort(txn);
+        return r;
+    }
+    r = ol_metatxn_commit(txn, err);
+    times->sync_ns = ol_clock_ns() - start;
+    return r;
+}
+
+int ol_snapshots_commit_timed(struct ol_snapshots *sn, const char *name, const char *key,
+                              const struct ol_labels *labels, const char *parent,
+                              struct ol_snapshot_times *ret, struct ol_error *err)
+{
+    const struct commit commit = {name, key, parent, labels};
+    struct ol_snapshot_times times = {0};
+    struct ol_metatxn *txn = NULL;
+    uint64_t start = ol_clock_ns();
+    int r = ol_snapshots_lock(sn, &txn, err);
+
+    if (r < 0)
+        return r;
+    r = commit_locked(sn, txn, &commit, &times, err);
+    r = finish(txn, r, &times, err);
+    ol_snapshots_unlock(sn);
+    times.transaction_ns = ol_clock_ns() - start - times.usage_ns - times.sync_ns;
+    if (ret != NULL)
+        *ret = times;
+    return r < 0 ? ol_error_wrap(err, r, "cannot commit snapshot '%s'", key) : 0;
 }
 
 int ol_snapshots_commit(struct ol_snapshots *sn, const char *name, const char *key,
                         const struct ol_labels *labels, const char *parent, struct ol_error *err)
 {
-    struct ol_metatxn *txn = NULL;
-    int r = ol_snapshots_lock(sn, &txn, err);
-
-    if (r < 0)
-        return r;
-    r = commit_locked(sn, txn, name, key, labels, parent, err);
-    if (r == 0)
-        r = ol_metatxn_commit(txn, err);
-    else
-        ol_metatxn_abort(txn);
-    ol_snapshots_unlock(sn);
-    return r < 0 ? ol_error_wrap(err, r, "cannot commit snapshot '%s'", key) : 0;
+    return ol_snapshots_commit_timed(sn, name, key, labels, parent, NULL, err);
 }
 
 /* ---- layers ---- */

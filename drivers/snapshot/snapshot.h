@@ -121,6 +121,17 @@ int ol_snapshots_view(struct ol_snapshots *sn, const char *key, const char *pare
 int ol_snapshots_commit(struct ol_snapshots *sn, const char *name, const char *key,
                         const struct ol_labels *labels, const char *parent, struct ol_error *err);
 
+/* What a commit spent its time on. */
+struct ol_snapshot_times {
+    uint64_t usage_ns;       /* counting the upper directory */
+    uint64_t transaction_ns; /* waiting for other writers, and the records, in memory */
+    uint64_t sync_ns; /* LMDB's commit: the changed pages written, synced, the meta page synced */
+};
+/** ol_snapshots_commit() that tells. @param ret  also written on failure; may be NULL */
+int ol_snapshots_commit_timed(struct ol_snapshots *sn, const char *name, const char *key,
+                              const struct ol_labels *labels, const char *parent,
+                              struct ol_snapshot_times *ret, struct ol_error *err);
+
 /**
  * Remove a snapshot without children. Its key is free at once. Unless async_remove is set, every
  * directory without a snapshot is removed then; what cannot be is left to the next cleanup.

@@ -376,6 +376,19 @@ static void filters__grammar(void **state)
 
 /* ---- removal ---- */
 
+static void commit__tells_what_it_spent_its_time_on(void **state)
+{
+    struct snap *s = *state;
+    ol_auto_error struct ol_error err = OL_ERROR_INIT;
+    struct ol_snapshot_times times = {0};
+
+    snap_prepare(s, "a", NULL);
+    assert_ok(ol_snapshots_commit_timed(s->sn, "c", "a", NULL, NULL, &times, &err), &err);
+    assert_true(times.usage_ns > 0 && times.transaction_ns > 0 && times.sync_ns > 0);
+    assert_int_equal(ol_snapshots_commit_timed(s->sn, "d", "a", NULL, NULL, &times, NULL), -ENOENT);
+    assert_int_equal(times.usage_ns + times.sync_ns, 0); /* it came to neither */
+}
+
 static void remove__at_once_or_left_to_cleanup(void **state)
 {
     struct snap *s = *state;
@@ -415,6 +428,7 @@ int main(void)
         snap_test(open__where_mounts_could_not_be_is_refused),
         snap_test(usage__counts_blocks_and_inodes_and_hard_links_once),
         snap_test(filters__grammar),
+        snap_test(commit__tells_what_it_spent_its_time_on),
         snap_test(remove__at_once_or_left_to_cleanup),
     };
     return cmocka_run_group_tests_name("snapshot overlay", tests, NULL, NULL);

@@ -270,6 +270,81 @@ static void report_json__numbers_are_those_measured(void **state)
 }
 
 /* Paths are bytes, JSON is UTF-8: a strange name must not cost the whole report. */
+/* The second engine commits as the snapshotter does: 6 ms of metadata, nothing else. */
+static void make_snapshot_report(struct ol_report *report)
+{
+    const unsigned ms[ROUNDS] = {6, 6, 6, 6, 6};
+    struct ol_bench_step *step;
+
+    make_report(report, ms, ms);
+    step = commit_of(&report->engines[1]);
+    for (unsigned round = 0; round < ROUNDS; round++) {
+        step->reports[round].times.metadata_ns = 6 * MS;
+        step->reports[round].metadata = (struct ol_engine_metadata){2 * MS, 1 * MS, 3 * MS};
+    }
+    conclude(report);
+}
+
+static void report_table__tells_what_metadata_is_made_of(void **state)
+{
+    struct ol_report report;
+    char *text;
+
+    (void)state;
+    make_snapshot_report(&report);
+    text = print(&report, OL_REPORT_TABLE, 80);
+    assert_says(text, "COUNT UPPER  TRANSACTION  WRITE AND SYNC");
+    assert_says(text, "overlay2   6.00 ms      2.00 ms      1.00 ms         3.00 ms");
+    assert_says(text,
+                "overlay2       -     -      -   6.00 ms"); /* it has no create, diff, apply */
+    for (const char *line = text; *line != '\0'; line += strcspn(line, "\n") + 1)
+        assert_true(strcspn(line, "\n") <= 80);
+    free(text);
+    text = print(&report, OL_REPORT_MARKDOWN, 0);
+    assert_says(text, "| overlay2 | 6.00 ms | 2.00 ms | 1.00 ms | 3.00 ms |");
+    free(text);
+    text = print(&report, OL_REPORT_CSV, 0);
+    assert_says(text, "metadata_bytes,metadata_scan,metadata_transaction,metadata_sync\n");
+    assert_says(text, ",0.002000000,0.001000000,0.003000000\n");
+    assert_says(text, ",0,0,,,\n"); /* the other one does not tell */
+    free(text);
+    ol_report_fini(&report);
+}
+
+static void report_json__tells_what_metadata_is_made_of(void **state)
+{
+    static const char *const keys[] = {"metadata_scan", "metadata_transaction", "metadata_sync"};
+    struct ol_report report;
+    json_t *json;
+    char *text;
+
+    (void)state;
+    make_snapshot_report(&report);
+    text = print(&report, OL_REPORT_JSON, 0);
+    json = json_loads(text, 0, NULL);
+    assert_non_null(json);
+    for (size_t engine = 0; engine < 2; engine++) {
+        json_t *steps = json_object_get(json_array_get(json_object_get(json, "engines"), engine),
+                                        "steps");
+        const json_t *step;
+        size_t i;
+
+        json_array_foreach(steps, i, step)
+        {
+            const json_t *parts = json_object_get(step, "parts");
+
+            if (strcmp(json_string_value(json_object_get(step, "op")), "commit") != 0)
+                continue;
+            for (size_t k = 0; k < OL_ARRAY_LEN(keys); k++)
+                assert_int_equal(json_array_size(json_object_get(parts, keys[k])),
+                                 engine == 1 ? ROUNDS : 0);
+        }
+    }
+    json_decref(json);
+    free(text);
+    ol_report_fini(&report);
+}
+
 static void report_json__strange_source_names(void **state)
 {
     struct ol_report report;
@@ -336,6 +411,8 @@ int main(void)
         cmocka_unit_test(report__counts_that_vary_name_nobody),
         cmocka_unit_test(report_table__narrow_terminals_lose_no_number),
         cmocka_unit_test(report_json__numbers_are_those_measured),
+        cmocka_unit_test(report_table__tells_what_metadata_is_made_of),
+        cmocka_unit_test(report_json__tells_what_metadata_is_made_of),
         cmocka_unit_test(report_json__strange_source_names),
         cmocka_unit_test(report__a_full_device_is_seen),
         cmocka_unit_test(order__is_a_permutation_in_each_round),
