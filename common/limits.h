@@ -25,6 +25,7 @@ enum {
     OL_ARCHIVE_LINKS_MAX = 16,        /* links followed from one member name to its bytes */
     OL_INDEX_DEPTH_MAX = 4,           /* OCI indexes inside each other */
     OL_INDEX_ENTRIES_MAX = 4096,      /* descriptors looked at to choose one image */
+    OL_TARSPLIT_LINE_MAX = 16 << 20,  /* bytes of one line of a tar-split file */
     OL_STORE_LAYERS_MAX = 1 << 20,    /* layers, and containers, of one store */
 };
 

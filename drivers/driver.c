@@ -529,6 +529,16 @@ int ol_driver_diff_size(struct ol_driver *drv, const char *id, const char *paren
     return failed(drv, r, "measure", id, err);
 }
 
+int ol_driver_open_own(struct ol_driver *drv, const char *id, struct ol_error *err)
+{
+    int r = check_layers(drv, id, NULL, err);
+
+    if (r == 0)
+        r = drv->ops->open_own != NULL ? drv->ops->open_own(drv, id, err)
+                                       : ol_error_set(err, -ENOTSUP, "it keeps no files");
+    return r < 0 ? failed(drv, r, "read back", id, err) : r;
+}
+
 /* ---- answers ---- */
 
 int ol_driver_status(struct ol_driver *drv, struct ol_pairs *ret, struct ol_error *err)

@@ -163,6 +163,14 @@ int ol_driver_apply_diff(struct ol_driver *drv, const char *id, const char *pare
 int ol_driver_diff_size(struct ol_driver *drv, const char *id, const char *parent,
                         uint64_t *ret_bytes, struct ol_error *err);
 
+/**
+ * The directory where the files of the layer's own tar lie under the names they have there, for
+ * reading their content back (moby's DiffGetter). Nothing is mounted; what older layers have may
+ * lie there too.
+ * @return a descriptor the caller owns; -ENOENT no such layer; -ENOTSUP the driver keeps nothing
+ */
+int ol_driver_open_own(struct ol_driver *drv, const char *id, struct ol_error *err);
+
 /* Ordered key and value pairs (Status, GetMetadata). */
 struct ol_pairs {
     struct ol_pair {

@@ -60,6 +60,8 @@ struct ol_driver_ops {
                       struct ol_error *err); /* ol_naive_apply_diff(): get, apply, put */
     int (*diff_size)(struct ol_driver *drv, const char *id, const char *parent, uint64_t *ret,
                      struct ol_error *err); /* ol_naive_diff_size() */
+    int (*open_own)(struct ol_driver *drv, const char *id,
+                    struct ol_error *err); /* -ENOTSUP: nothing can be read back */
     int (*rootfs)(struct ol_driver *drv, const char *id, struct ol_rootfs **ret,
                   struct ol_error *err); /* get() and ol_rootfs_open_dir() */
     int (*status)(struct ol_driver *drv, struct ol_pairs *ret, struct ol_error *err);

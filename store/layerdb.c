@@ -19,6 +19,7 @@
 
 #define WRITE_SET "write-set-"
 #define RETIRED   "-removing"
+#define TAR_SPLIT "tar-split.json.gz"
 
 bool ol_layerdb_id_valid(const char *id)
 {
@@ -85,8 +86,8 @@ int ol_layerdb_drop_retired(const struct ol_store *store, const struct ol_store_
 }
 
 /* What a write set may hold, a layer's or a container's. */
-static const char *const set_files[] = {"size",     "parent",   "diff",
-                                        "cache-id", "mount-id", "init-id"};
+static const char *const set_files[] = {"size",     "parent",  "diff",   "cache-id",
+                                        "mount-id", "init-id", TAR_SPLIT};
 
 /* One file of a write set, without a newline as moby writes them. */
 static int put(int set_fd, const char *name, const char *text, struct ol_error *err)
@@ -101,6 +102,19 @@ static int open_set(const struct ol_store *store, const char *driver_id, struct 
     return fd < 0 ? ol_error_sys(err, -fd, "cannot open write set '%s' of layer store '%s'",
                                  write_set(driver_id).name, store->dir)
                   : fd;
+}
+
+int ol_layerdb_create_tar_split(const struct ol_store *store, const char *driver_id,
+                                struct ol_error *err)
+{
+    ol_auto_fd int set_fd = open_set(store, driver_id, err);
+    int fd = -1;
+
+    if (set_fd < 0)
+        return set_fd;
+    if (!ol_fault_hit("openat"))
+        fd = openat(set_fd, TAR_SPLIT, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0644);
+    return fd < 0 ? ol_error_sys(err, errno, "cannot create '" TAR_SPLIT "'") : fd;
 }
 
 /* Writing all of them is begun before the first is waited for: a journal takes that as one
@@ -311,6 +325,18 @@ int ol_layerdb_read_layer(const struct ol_store *store, const char *hex, struct 
     if (r < 0)
         return ol_error_wrap(err, r, "layer '%s' in layer store '%s'", ret->chain_id, store->dir);
     return 0;
+}
+
+int ol_layerdb_open_tar_split(const struct ol_store *store, const struct ol_store_layer *layer,
+                              struct ol_error *err)
+{
+    ol_auto_fd int dir_fd = open_record(store, store->layers_fd, ol_digest_hex(layer->chain_id),
+                                        err);
+    int fd = dir_fd < 0 ? dir_fd : ol_fs_open_read(dir_fd, TAR_SPLIT, 0);
+
+    if (dir_fd >= 0 && fd < 0)
+        return ol_error_sys(err, -fd, "cannot open '" TAR_SPLIT "' of layer '%s'", layer->chain_id);
+    return fd;
 }
 
 int ol_layerdb_read_container(const struct ol_store *store, const char *id,

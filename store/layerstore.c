@@ -419,6 +419,10 @@ int ol_store_open(const char *dir, struct ol_driver *drv, const struct ol_store_
 
     if (dir[0] != '/')
         return ol_error_set(err, -EINVAL, "layer store '%s' is no absolute path", dir);
+    if (options != NULL && options->tar_split && (ol_driver_caps(drv) & OL_CAP_KEEPS_DATA) == 0)
+        return ol_error_set(err, -ENOTSUP,
+                            "driver '%s' keeps no files that a layer's tar could be made from",
+                            ol_driver_name(drv));
     store = calloc(1, sizeof *store);
     if (store == NULL)
         return ol_error_nomem(err);

@@ -60,17 +60,21 @@ int ol_register_begin(struct ol_register *reg, struct ol_store *store, const cha
     return r;
 }
 
-int ol_register_apply(struct ol_register *reg, const struct ol_input *tar, const char *want_diff_id,
-                      struct ol_error *err)
+static int apply(struct ol_register *reg, const struct ol_input *tar, struct ol_error *err)
 {
     const char *parent = reg->parent != NULL ? reg->parent->layer.cache_id : NULL;
-    const char *diff_id = reg->apply.layer.diff_id;
     uint64_t start = ol_store_clock_ns();
     int r = ol_driver_apply_diff(reg->store->drv, reg->cache_id, parent, tar, &reg->apply, err);
 
     reg->times.apply_ns = ol_store_clock_ns() - start;
-    if (r < 0)
-        return r;
+    return r;
+}
+
+static int check_diff_id(const struct ol_register *reg, const char *want_diff_id,
+                         struct ol_error *err)
+{
+    const char *diff_id = reg->apply.layer.diff_id;
+
     if (!ol_digest_valid(diff_id))
         return ol_error_set(err, -EIO, "driver '%s' computed no DiffID",
                             ol_driver_name(reg->store->drv));
@@ -79,6 +83,25 @@ int ol_register_apply(struct ol_register *reg, const struct ol_input *tar, const
                             "the layer's content has DiffID '%s', not the '%s' promised for it",
                             diff_id, want_diff_id);
     return 0;
+}
+
+int ol_register_apply(struct ol_register *reg, const struct ol_input *tar, const char *want_diff_id,
+                      struct ol_error *err)
+{
+    struct ol_tar_record record = OL_TAR_RECORD_INIT;
+    struct ol_input input = *tar;
+    int r = 0;
+
+    if (reg->store->options.tar_split)
+        r = ol_tar_record_begin(&record, reg->store, reg->cache_id, &input, err);
+    if (r == 0)
+        r = apply(reg, &input, err);
+    if (r == 0)
+        r = check_diff_id(reg, want_diff_id, err);
+    if (r == 0 && reg->store->options.tar_split)
+        r = ol_tar_record_end(&record, reg->store, reg->cache_id, &input, err);
+    ol_tar_record_fini(&record);
+    return r;
 }
 
 static int fill_layer(const struct ol_register *reg, struct ol_store_layer *ret,

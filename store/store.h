@@ -24,13 +24,16 @@ struct ol_store_layer {
 };
 
 struct ol_store_options {
-    bool sync; /* fsync metadata before the rename, as moby does */
+    bool sync;      /* fsync metadata before the rename, as moby does */
+    bool tar_split; /* keep what is needed to make each layer's exact tar again; costs a file for
+                       each layer and a thread's time while it is registered */
 };
 
 /**
  * Open (or make) the store in dir (absolute; 0700) over drv, which is borrowed and must outlive it.
  * Locks the directory against a second process (-EBUSY). Half-made state of an earlier process is
  * removed: write sets, driver layers no layer owns that were being registered.
+ * @return 0; -EBUSY; -ENOTSUP tar_split with a driver that keeps no files; -EBADMSG …
  */
 int ol_store_open(const char *dir, struct ol_driver *drv, const struct ol_store_options *options,
                   struct ol_store **ret, struct ol_error *err);
@@ -55,6 +58,24 @@ int ol_store_register(struct ol_store *store, const char *parent_chain, const st
                       const char *want_diff_id, struct ol_store_layer *ret,
                       struct ol_apply_result *ret_apply, struct ol_store_times *ret_times,
                       bool *ret_existed, struct ol_error *err);
+
+/* A layer's tar, as it was streamed. */
+struct ol_store_tar {
+    char diff_id[OL_DIGEST_SIZE];
+    uint64_t bytes;
+    bool exact; /* the stream that was registered; else one of the same content, written anew */
+};
+
+/**
+ * Stream the layer's tar: the very bytes that were registered, made again from its tar-split file
+ * and the driver's files and compared with the DiffID; without such a file as the driver's Diff
+ * writes it.
+ * @param sink  gets the stream; what it got before a failure is worthless
+ * @param ret   may be NULL
+ * @return 0; -ENOENT; -EBADMSG the layer or its tar-split file was changed, with the file's name
+ */
+int ol_store_layer_tar(struct ol_store *store, const char *chain_id, ol_sink_fn *sink, void *data,
+                       struct ol_store_tar *ret, struct ol_error *err);
 
 int ol_store_layer_get(struct ol_store *store, const char *chain_id, struct ol_store_layer *ret,
                        struct ol_error *err);

@@ -63,6 +63,12 @@ int ol_layerdb_write_layer(const struct ol_store *store, const struct ol_store_l
                            struct ol_error *err);
 int ol_layerdb_write_container(const struct ol_store *store,
                                const struct ol_store_container *container, struct ol_error *err);
+/** A new file for the record of the layer's tar in its write set. @return an owned descriptor */
+int ol_layerdb_create_tar_split(const struct ol_store *store, const char *driver_id,
+                                struct ol_error *err);
+/** The record of a layer that exists; -ENOENT when it has none. @return an owned descriptor */
+int ol_layerdb_open_tar_split(const struct ol_store *store, const struct ol_store_layer *layer,
+                              struct ol_error *err);
 /** Rename the write set into place: the one step that makes it exist. */
 int ol_layerdb_commit_layer(const struct ol_store *store, const struct ol_store_layer *layer,
                             struct ol_error *err);
@@ -117,6 +123,24 @@ int ol_register_commit(struct ol_register *reg, struct ol_store_layer *ret, bool
                        struct ol_error *err);
 /** Take back what was not committed, release the parent. @return 0 or why something is left. */
 int ol_register_end(struct ol_register *reg, struct ol_error *err);
+
+/* --- layer_tar.c: keeping a layer's tar, and making it again --- */
+struct ol_tar_record {
+    struct ol_tarsplit *ts; /* owned */
+    int fd;                 /* owned */
+};
+#define OL_TAR_RECORD_INIT                                                                         \
+    {                                                                                              \
+        NULL, -1                                                                                   \
+    }
+/** Have what is applied from input recorded in the write set. A file is read from where it stands
+ * with pread from now on, so that it can be read twice. */
+int ol_tar_record_begin(struct ol_tar_record *record, const struct ol_store *store,
+                        const char *driver_id, struct ol_input *input, struct ol_error *err);
+/** After the apply: see to it that the stream can be made again. */
+int ol_tar_record_end(struct ol_tar_record *record, const struct ol_store *store,
+                      const char *driver_id, const struct ol_input *input, struct ol_error *err);
+void ol_tar_record_fini(struct ol_tar_record *record);
 
 /** CLOCK_MONOTONIC in nanoseconds. */
 uint64_t ol_store_clock_ns(void);

@@ -85,6 +85,7 @@ int ol_apply_before_removal(struct ol_apply *a, struct ol_error *err)
 void ol_apply_after_removal(struct ol_apply *a)
 {
     ol_dirs_forget(&a->dirs);
+    ol_tarsplit_doubt(a->record);
     a->replaced = true;
 }
 
@@ -230,6 +231,8 @@ static int apply_entries(struct ol_apply *a, struct ol_error *err)
         r = ol_late_finish(&a->late, &a->dirs, a->replaced, err);
     if (r == 0)
         r = ol_reader_drain(a->reader, err);
+    if (r == 0 && a->record != NULL)
+        r = ol_tarsplit_finish(a->record, err);
     return r;
 }
 
@@ -243,18 +246,21 @@ static int apply_open(struct ol_apply *a, const struct ol_input *input, struct o
     if (r == 0)
         r = ol_stream_open(input, &a->limits, flags, a->options.threads, &a->stream, err);
     if (r == 0)
-        r = ol_reader_open(
-            &(struct ol_reader_config){
-                .stream = a->stream, .limits = &a->limits, .before_wait = before_wait, .data = a},
-            &a->reader, err);
+        r = ol_reader_open(&(struct ol_reader_config){.stream = a->stream,
+                                                      .limits = &a->limits,
+                                                      .record = a->record,
+                                                      .before_wait = before_wait,
+                                                      .data = a},
+                           &a->reader, err);
     return r;
 }
 
-/* Writers first: they hold blocks of the stream and descriptors of the cache. */
+/* Writers and the recording first: they hold blocks of the stream and descriptors of the cache. */
 static void apply_close(struct ol_apply *a)
 {
     ol_crew_free(a->crew);
     ol_reader_close(a->reader);
+    ol_tarsplit_stop(a->record);
     ol_stream_close(a->stream);
     ol_dirs_fini(&a->dirs);
     ol_late_fini(&a->late);
@@ -280,7 +286,9 @@ int ol_layer_apply(int root_fd, const struct ol_input *input,
                    struct ol_error *err)
 {
     const struct ol_layer_options defaults = {.target = OL_LAYER_TREE, .keep_owner = true};
-    struct ol_apply a = {.root_fd = root_fd, .options = options != NULL ? *options : defaults};
+    struct ol_apply a = {.root_fd = root_fd,
+                         .options = options != NULL ? *options : defaults,
+                         .record = input->record};
     int r;
 
     a.limits = a.options.limits != NULL ? *a.options.limits : OL_LAYER_LIMITS_DEFAULT;

@@ -18,11 +18,13 @@
 #include "common/layer/layer.h"
 #include "common/layer/reader.h"
 #include "common/layer/seen.h"
+#include "common/layer/tarsplit.h"
 
 struct ol_apply {
     int root_fd; /* borrowed */
     struct ol_layer_options options;
     struct ol_layer_limits limits;
+    struct ol_tarsplit *record; /* borrowed; NULL: none */
     struct ol_stream *stream;
     struct ol_reader *reader;
     struct ol_seen seen;

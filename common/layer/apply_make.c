@@ -27,6 +27,8 @@ int ol_apply_make_room(struct ol_apply *a, const struct ol_place *place, const c
     if (fstatat(place->dir->fd, place->base, &st, AT_SYMLINK_NOFOLLOW) < 0)
         return errno == ENOENT ? 0 : ol_apply_failed(-errno, "look at", path, err);
     if (!S_ISDIR(st.st_mode)) {
+        if (place->again)
+            ol_tarsplit_doubt(a->record);
         r = ol_sys_unlink(place->dir->fd, place->base);
         if (S_ISLNK(st.st_mode))
             ol_apply_after_removal(a);

@@ -18,6 +18,7 @@
 
 #include "common/buf.h"
 #include "common/fs/path.h"
+#include "common/layer/tarsplit.h"
 
 #include <archive.h>
 #include <archive_entry.h>
@@ -94,6 +95,8 @@ static int next_block(struct ol_reader *r)
         c->before_wait(c->data);
     r->result = ol_stream_next(c->stream, &r->block, &r->error);
     r->stream_ended = r->result == 0 && r->block == NULL;
+    if (r->block != NULL && c->record != NULL)
+        r->result = ol_tarsplit_block(c->record, r->block, &r->error);
     return r->result;
 }
 
@@ -528,6 +531,8 @@ int ol_reader_next(struct ol_reader *reader, struct ol_reader_entry *ret, struct
     result = take_name(r, &e, err);
     if (result == 0)
         result = take_rest(r, &e, err);
+    if (result == 0 && r->config.record != NULL)
+        result = ol_tarsplit_entry(r->config.record, &e, position(r), err);
     if (result < 0)
         return result;
     *ret = e;

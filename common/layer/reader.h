@@ -44,6 +44,7 @@ typedef void ol_reader_wait_fn(void *data);
 struct ol_reader_config {
     struct ol_stream *stream; /* borrowed */
     const struct ol_layer_limits *limits;
+    struct ol_tarsplit *record;     /* borrowed; told of every block and entry; NULL: none */
     ol_reader_wait_fn *before_wait; /* NULL: none */
     void *data;
 };

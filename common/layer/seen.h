@@ -23,6 +23,7 @@ enum ol_seen_what {
     OL_SEEN_SHARED = 's',    /* another layer's inode (its own number, name "") got a name here */
     OL_SEEN_MODE_SET = 'm',  /* this directory (its own inode, name "") has its final mode */
     OL_SEEN_MODE_LATE = 'l', /* this directory (its own inode, name "") gets its mode at the end */
+    OL_SEEN_LISTED = 't',    /* tar-split: an entry of this whole path (dev and ino 0) */
 };
 
 struct ol_seen {

@@ -96,6 +96,13 @@ static int fault_diff_size(struct ol_driver *drv, const char *id, const char *pa
     return r < 0 ? r : ol_driver_diff_size(drv->inner, id, parent, ret, err);
 }
 
+static int fault_open_own(struct ol_driver *drv, const char *id, struct ol_error *err)
+{
+    int r = count_call(drv, "open_own", err);
+
+    return r < 0 ? r : ol_driver_open_own(drv->inner, id, err);
+}
+
 static int fault_rootfs(struct ol_driver *drv, const char *id, struct ol_rootfs **ret,
                         struct ol_error *err)
 {
@@ -155,6 +162,7 @@ static const struct ol_driver_ops fault_ops = {
     .changes = fault_changes,
     .apply_diff = fault_apply_diff,
     .diff_size = fault_diff_size,
+    .open_own = fault_open_own,
     .rootfs = fault_rootfs,
     .status = fault_status,
     .metadata = fault_metadata,

@@ -237,7 +237,17 @@ static int apply_mounted(struct ol_driver *drv, const char *id, const char *pare
     return r;
 }
 
-/* ---- the operation ---- */
+/* ---- the operations ---- */
+
+/* An image's tree, with the parent's files; what a layer without one was given lies in upper. */
+int overlay_open_own(struct ol_driver *drv, const char *id, struct ol_error *err)
+{
+    ol_auto_fd int layer_fd = ol_layer_open(drv->home_fd, id, err);
+
+    if (layer_fd < 0)
+        return layer_fd;
+    return ol_layer_subdir(layer_fd, ol_fs_exists(layer_fd, "root") ? "root" : "upper", err);
+}
 
 int overlay_apply_diff(struct ol_driver *drv, const char *id, const char *parent,
                        const struct ol_input *tar, struct ol_apply_result *ret,

@@ -316,6 +316,7 @@ const struct ol_driver_ops ol_overlay_ops = {
     .stack = overlay_stack,
     .touch = overlay_touch,
     .apply_diff = overlay_apply_diff,
+    .open_own = overlay_open_own,
     .rootfs = ol_mounted_rootfs,
     .status = ol_mounted_status,
     .metadata = overlay_metadata,

@@ -16,7 +16,8 @@ struct overlay *overlay_from(struct ol_driver *drv);
 /** The id in <layer>/lower-id, checked; owned by the caller. */
 int overlay_read_lower_id(int layer_fd, char **ret, struct ol_error *err);
 
-/** ops->apply_diff, in apply.c. */
+/** ops->apply_diff and ops->open_own, in apply.c. */
+int overlay_open_own(struct ol_driver *drv, const char *id, struct ol_error *err);
 int overlay_apply_diff(struct ol_driver *drv, const char *id, const char *parent,
                        const struct ol_input *tar, struct ol_apply_result *ret,
                        struct ol_error *err);

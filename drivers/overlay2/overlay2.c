@@ -318,6 +318,13 @@ static int overlay2_stack(struct ol_driver *drv, const char *id, struct ol_drive
     return 0;
 }
 
+static int overlay2_open_own(struct ol_driver *drv, const char *id, struct ol_error *err)
+{
+    ol_auto_fd int layer_fd = ol_layer_open(drv->home_fd, id, err);
+
+    return layer_fd < 0 ? layer_fd : ol_layer_subdir(layer_fd, "diff", err);
+}
+
 /* ---- answers ---- */
 
 /* The lower directories' real paths, joined by ":". */
@@ -387,6 +394,7 @@ const struct ol_driver_ops ol_overlay2_ops = {
     .touch = ol_mounted_touch,
     .diff = overlay2_diff,
     .apply_diff = overlay2_apply_diff,
+    .open_own = overlay2_open_own,
     .diff_size = overlay2_diff_size,
     .rootfs = ol_mounted_rootfs,
     .status = overlay2_status,

@@ -125,6 +125,14 @@ static int trace_diff_size(struct ol_driver *drv, const char *id, const char *pa
     return report(drv, "diff_size", id, parent, r, start_ns);
 }
 
+static int trace_open_own(struct ol_driver *drv, const char *id, struct ol_error *err)
+{
+    uint64_t start_ns = now_ns();
+    int r = ol_driver_open_own(drv->inner, id, err);
+
+    return report(drv, "open_own", id, NULL, r, start_ns);
+}
+
 static int trace_rootfs(struct ol_driver *drv, const char *id, struct ol_rootfs **ret,
                         struct ol_error *err)
 {
@@ -189,6 +197,7 @@ static const struct ol_driver_ops trace_ops = {
     .changes = trace_changes,
     .apply_diff = trace_apply_diff,
     .diff_size = trace_diff_size,
+    .open_own = trace_open_own,
     .rootfs = trace_rootfs,
     .status = trace_status,
     .metadata = trace_metadata,

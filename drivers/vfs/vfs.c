@@ -187,6 +187,11 @@ static int apply_aside(struct vfs *v, const char *id, const char *parent, int la
     return r;
 }
 
+static int vfs_open_own(struct ol_driver *drv, const char *id, struct ol_error *err)
+{
+    return ol_layer_open(vfs_from(drv)->fd, id, err);
+}
+
 static int vfs_apply_diff(struct ol_driver *drv, const char *id, const char *parent,
                           const struct ol_input *tar, struct ol_apply_result *ret,
                           struct ol_error *err)
@@ -219,5 +224,6 @@ const struct ol_driver_ops ol_vfs_ops = {
     .put = vfs_put,
     .exists = vfs_exists,
     .apply_diff = vfs_apply_diff,
+    .open_own = vfs_open_own,
     .list = vfs_list,
 };

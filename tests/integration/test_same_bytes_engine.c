@@ -13,6 +13,7 @@
 #include "common/digest.h"
 #include "common/fs/tree.h"
 #include "common/fs/xattr.h"
+#include "split_compare.h"
 #include "store/image.h"
 #include "store/store.h"
 #include "support/support.h"
@@ -388,11 +389,23 @@ static void import_theirs(void *data, const struct ol_input *tar)
     assert_ok(engine->ops->describe(engine, OL_STEP_LAYER_APPLY, &report, &err), &err);
 }
 
+/* A store's records of how each layer's tar is made again. */
+static void collect_splits(const struct fixture *f, const char *layers, const char *name)
+{
+    ol_auto_error struct ol_error err = OL_ERROR_INIT;
+    ol_auto_fd int fd = -1;
+
+    assert_ok(ol_tree_remove(f->dir.fd, name, &err), &err);
+    fd = make_dir(f->dir.fd, name);
+    split_collect(layers, fd);
+}
+
 static void commit_theirs(struct fixture *f)
 {
     ol_auto_error struct ol_error err = OL_ERROR_INIT;
     ol_auto_free char *dir = NULL;
     ol_auto_free char *name = NULL;
+    ol_auto_free char *layers = NULL;
     struct ol_engine_config config = {
         .view = OL_VIEW_KERNEL, .keep_owner = true, .commits = 1, .timeout_s = 60};
     struct ol_engine_report report = {.id = ""};
@@ -411,6 +424,9 @@ static void commit_theirs(struct fixture *f)
     assert_ok(engine->ops->describe(engine, OL_STEP_COMMIT, &report, &err), &err);
     memcpy(f->their_id, report.diff_id, OL_DIGEST_SIZE);
     save_layer(f, (struct docker *)engine);
+    assert_true(asprintf(&layers, "%s/image/%s/layerdb/sha256", ((struct docker *)engine)->data,
+                         f->driver) > 0);
+    collect_splits(f, layers, "their-splits");
     print_message("dockerd %s, %s: %s\n", engine->version, f->driver, f->their_id);
     engine->ops->close(engine);
 }
@@ -489,7 +505,8 @@ static void commit_ours(struct fixture *f, enum ol_view view, const char *option
     ol_auto_free char *home = NULL;
     ol_auto_free char *image = NULL;
     ol_auto_free char *name = NULL;
-    const struct ol_store_options store_options = {.sync = false};
+    ol_auto_free char *layers = NULL;
+    const struct ol_store_options store_options = {.tar_split = true};
     struct ol_driver_config config = {.view = view, .keep_owner = true};
     struct ol_driver *drv = NULL;
     struct ol_store *store = NULL;
@@ -501,6 +518,8 @@ static void commit_ours(struct fixture *f, enum ol_view view, const char *option
     assert_ok(ol_driver_open(name, &config, &drv, &err), &err);
     assert_ok(ol_store_open(image, drv, &store_options, &store, &err), &err);
     commit_in(f, drv, store);
+    assert_true(asprintf(&layers, "%s/sha256", image) > 0);
+    collect_splits(f, layers, "our-splits");
     ol_store_close(store);
     ol_driver_close(drv);
 }
@@ -587,6 +606,25 @@ static void same_bytes_engine__vfs_commit_has_the_bytes_of_dockerd(void **state)
     tar_assert_same(f->ours_fd, f->theirs_fd, true, "naive diff");
 }
 
+static void assert_same_splits(const struct fixture *f, unsigned layers)
+{
+    ol_auto_fd int ours = openat(f->dir.fd, "our-splits", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    ol_auto_fd int theirs = openat(f->dir.fd, "their-splits", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+    assert_int_equal(split_assert_same(ours, theirs), layers);
+}
+
+/* The base image's and the commit's. */
+static void same_bytes_engine__tar_split_has_the_entries_of_dockerd(void **state)
+{
+    struct fixture *f = *state;
+
+    REQUIRE_ENGINE();
+    test_dir_make(&f->dir); /* there is no teardown after a skip */
+    commit_both(f, "overlay2", "");
+    assert_same_splits(f, 2);
+}
+
 static const char *real_image(void)
 {
     const char *path = getenv("OL_REAL_IMAGE");
@@ -617,6 +655,7 @@ static void same_bytes_engine__overlay2_on_a_real_image(void **state)
     commit_on_real_image(f, "overlay2");
     tar_assert_same(f->ours_fd, f->theirs_fd, false, "native diff");
     assert_string_equal(f->our_id, f->their_id);
+    assert_same_splits(f, (unsigned)ol_image_layer_count(f->real) + 2);
 }
 
 static void same_bytes_engine__overlay_on_a_real_image(void **state)
@@ -697,6 +736,7 @@ int main(int argc, char **argv)
         CASE(same_bytes_engine__overlay_commit_has_the_bytes_of_dockerd),
         CASE(same_bytes_engine__overlay_diff_upper_has_the_bytes_of_dockerd),
         CASE(same_bytes_engine__vfs_commit_has_the_bytes_of_dockerd),
+        CASE(same_bytes_engine__tar_split_has_the_entries_of_dockerd),
     };
     const struct CMUnitTest large[] = {
         CASE(same_bytes_engine__workload_makes_the_layer_of_dockerd_in_both_views),

@@ -25,7 +25,7 @@ void fixture_reopen(struct store_fixture *f, const char *spec, enum ol_view view
     fixture_shut(f);
     assert_ok(ol_driver_open(spec, &config, &inner, &err), &err);
     assert_ok(ol_driver_fault_new(inner, &f->drv, &err), &err);
-    assert_ok(ol_store_open(f->db, f->drv, NULL, &f->store, &err), &err);
+    assert_ok(ol_store_open(f->db, f->drv, &f->options, &f->store, &err), &err);
 }
 
 void fixture_shut(struct store_fixture *f)
@@ -53,6 +53,19 @@ struct ol_store_layer fixture_register(struct store_fixture *f, const char *pare
 
     assert_ok(ol_store_register(f->store, parent, &input, NULL, &layer, NULL, NULL, NULL, &err),
               &err);
+    return layer;
+}
+
+struct ol_store_layer fixture_add(struct store_fixture *f, const char *parent, const char *name,
+                                  const char *content)
+{
+    struct tarball tar = TARBALL_INIT;
+    struct ol_store_layer layer;
+
+    tarball_add_file(&tar, name, content);
+    tarball_end(&tar);
+    layer = fixture_register(f, parent, &tar);
+    tarball_fini(&tar);
     return layer;
 }
 

@@ -9,7 +9,8 @@
 #include "store/store.h"
 
 struct store_fixture {
-    struct test_dir dir; /* "home" is the driver's, "db" the store's */
+    struct test_dir dir;             /* "home" is the driver's, "db" the store's */
+    struct ol_store_options options; /* for the next fixture_reopen(); all off */
     char *home, *db;
     struct ol_driver *drv; /* the fault decorator around the driver under the store */
     struct ol_store *store;
@@ -26,6 +27,10 @@ void fixture_close(struct store_fixture *f);
 /** Register tar over parent (NULL: base); fails the test when that fails. */
 struct ol_store_layer fixture_register(struct store_fixture *f, const char *parent,
                                        struct tarball *tar);
+
+/** The same for a layer of one file. */
+struct ol_store_layer fixture_add(struct store_fixture *f, const char *parent, const char *name,
+                                  const char *content);
 
 /** Number of layers the driver has; of records the store has in the subdirectory. */
 size_t fixture_driver_layers(struct store_fixture *f);

@@ -31,24 +31,11 @@ static int teardown(void **state)
     return 0;
 }
 
-static struct ol_store_layer add(struct store_fixture *f, const char *parent, const char *name,
-                                 const char *content)
-{
-    struct tarball tar = TARBALL_INIT;
-    struct ol_store_layer layer;
-
-    tarball_add_file(&tar, name, content);
-    tarball_end(&tar);
-    layer = fixture_register(f, parent, &tar);
-    tarball_fini(&tar);
-    return layer;
-}
-
 static void layerstore__register_computes_chain_ids(void **state)
 {
     struct store_fixture *f = *state;
-    const struct ol_store_layer base = add(f, NULL, "a", "1");
-    const struct ol_store_layer top = add(f, base.chain_id, "b", "2");
+    const struct ol_store_layer base = fixture_add(f, NULL, "a", "1");
+    const struct ol_store_layer top = fixture_add(f, base.chain_id, "b", "2");
     char want[OL_DIGEST_SIZE];
 
     assert_string_equal(base.chain_id, base.diff_id);
@@ -66,8 +53,8 @@ static void layerstore__register_computes_chain_ids(void **state)
 static void layerstore__files_are_as_documented(void **state)
 {
     struct store_fixture *f = *state;
-    const struct ol_store_layer base = add(f, NULL, "a", "1");
-    const struct ol_store_layer top = add(f, base.chain_id, "b", "12345");
+    const struct ol_store_layer base = fixture_add(f, NULL, "a", "1");
+    const struct ol_store_layer top = fixture_add(f, base.chain_id, "b", "12345");
     ol_auto_free char *dir = NULL;
     ol_auto_fd int fd = -1;
 
@@ -98,10 +85,10 @@ static void layerstore__reload_gives_the_same_layers(void **state)
     struct store_fixture *f = *state;
     struct ol_store_layer before[4] = {0};
     struct ol_store_layer after[4] = {0};
-    const struct ol_store_layer base = add(f, NULL, "a", "1");
-    const struct ol_store_layer top = add(f, base.chain_id, "b", "2");
+    const struct ol_store_layer base = fixture_add(f, NULL, "a", "1");
+    const struct ol_store_layer top = fixture_add(f, base.chain_id, "b", "2");
 
-    (void)add(f, top.chain_id, "c", "3");
+    (void)fixture_add(f, top.chain_id, "c", "3");
     assert_int_equal(ol_store_layer_list(f->store, collect, before, NULL), 0);
     fixture_reopen(f, DRIVER, VIEW);
     assert_int_equal(ol_store_layer_list(f->store, collect, after, NULL), 0);
@@ -113,7 +100,7 @@ static void layerstore__same_layer_twice_is_kept_once(void **state)
 {
     struct store_fixture *f = *state;
     ol_auto_error struct ol_error err = OL_ERROR_INIT;
-    const struct ol_store_layer first = add(f, NULL, "a", "1");
+    const struct ol_store_layer first = fixture_add(f, NULL, "a", "1");
     struct ol_store_layer second;
     struct tarball tar = TARBALL_INIT;
     struct ol_input input;
@@ -158,7 +145,7 @@ static void layerstore__refuses_another_diff_id(void **state)
 static void layerstore__refuses_a_cut_layer(void **state)
 {
     struct store_fixture *f = *state;
-    const struct ol_store_layer base = add(f, NULL, "a", "1");
+    const struct ol_store_layer base = fixture_add(f, NULL, "a", "1");
     struct tarball tar = TARBALL_INIT;
 
     tarball_add_file(&tar, "cut", "some content");
@@ -183,11 +170,11 @@ static void layerstore__null_driver_digests_what_it_drops(void **state)
 {
     struct store_fixture *f = *state;
     struct store_fixture null;
-    const struct ol_store_layer real = add(f, NULL, "a", "content");
+    const struct ol_store_layer real = fixture_add(f, NULL, "a", "content");
     struct ol_store_layer layer;
 
     fixture_open(&null, "null", VIEW);
-    layer = add(&null, NULL, "a", "content");
+    layer = fixture_add(&null, NULL, "a", "content");
     assert_string_equal(layer.diff_id, real.diff_id);
     fixture_close(&null);
 }
@@ -203,7 +190,7 @@ static void layerstore__refuses_the_126th_layer(void **state)
     for (int i = 0; i < OL_MAX_IMAGE_LAYERS; i++) {
         char name[16];
         (void)snprintf(name, sizeof name, "f%d", i);
-        layer = add(&f, i > 0 ? layer.chain_id : NULL, name, "");
+        layer = fixture_add(&f, i > 0 ? layer.chain_id : NULL, name, "");
     }
     assert_int_equal(layer.depth, OL_MAX_IMAGE_LAYERS);
     tarball_end(&tar);
@@ -215,8 +202,8 @@ static void layerstore__remove_needs_no_children(void **state)
 {
     struct store_fixture *f = *state;
     ol_auto_error struct ol_error err = OL_ERROR_INIT;
-    const struct ol_store_layer base = add(f, NULL, "a", "1");
-    const struct ol_store_layer top = add(f, base.chain_id, "b", "2");
+    const struct ol_store_layer base = fixture_add(f, NULL, "a", "1");
+    const struct ol_store_layer top = fixture_add(f, base.chain_id, "b", "2");
 
     assert_int_equal(ol_store_layer_remove(f->store, base.chain_id, &err), -EBUSY);
     assert_message(&err, base.chain_id);
@@ -258,8 +245,8 @@ static void layerstore__refuses_damaged_files(void **state)
 {
     struct store_fixture *f = *state;
     ol_auto_error struct ol_error err = OL_ERROR_INIT;
-    const struct ol_store_layer base = add(f, NULL, "a", "1");
-    const struct ol_store_layer top = add(f, base.chain_id, "b", "2");
+    const struct ol_store_layer base = fixture_add(f, NULL, "a", "1");
+    const struct ol_store_layer top = fixture_add(f, base.chain_id, "b", "2");
     struct ol_store_container c;
     char layer[80];
     char mount[80];
@@ -288,8 +275,8 @@ static void layerstore__refuses_two_owners_of_one_driver_layer(void **state)
 {
     struct store_fixture *f = *state;
     ol_auto_error struct ol_error err = OL_ERROR_INIT;
-    const struct ol_store_layer base = add(f, NULL, "a", "1");
-    const struct ol_store_layer top = add(f, base.chain_id, "b", "2");
+    const struct ol_store_layer base = fixture_add(f, NULL, "a", "1");
+    const struct ol_store_layer top = fixture_add(f, base.chain_id, "b", "2");
     char path[128];
     struct ol_store *store = NULL;
 
@@ -305,8 +292,8 @@ static void layerstore__open_finishes_what_was_left(void **state)
 {
     struct store_fixture *f = *state;
     ol_auto_error struct ol_error err = OL_ERROR_INIT;
-    const struct ol_store_layer keep = add(f, NULL, "a", "1");
-    const struct ol_store_layer gone = add(f, keep.chain_id, "b", "2");
+    const struct ol_store_layer keep = fixture_add(f, NULL, "a", "1");
+    const struct ol_store_layer gone = fixture_add(f, keep.chain_id, "b", "2");
     char id[OL_HEX_SIZE];
     char from[128];
     char to[256];
@@ -329,7 +316,7 @@ static void layerstore__open_finishes_what_was_left(void **state)
 static void layerstore__failed_register_leaves_nothing(void **state)
 {
     struct store_fixture *f = *state;
-    const struct ol_store_layer base = add(f, NULL, "a", "1");
+    const struct ol_store_layer base = fixture_add(f, NULL, "a", "1");
     struct tarball tar = TARBALL_INIT;
     unsigned long n = 0;
     bool delivered = true;
@@ -376,7 +363,7 @@ static void fill(const char *options, size_t files, size_t bytes)
     assert_true(asprintf(&f.home, "%s/home", f.dir.path) > 0);
     assert_true(asprintf(&f.db, "%s/db", f.dir.path) > 0);
     fixture_reopen(&f, DRIVER, VIEW);
-    (void)add(&f, NULL, "fits", "x");
+    (void)fixture_add(&f, NULL, "fits", "x");
     for (size_t i = 0; i < files; i++) {
         char name[32];
         (void)snprintf(name, sizeof name, "f%zu", i);
@@ -388,7 +375,7 @@ static void fill(const char *options, size_t files, size_t bytes)
                      -ENOSPC);
     assert_message(&err, "No space left on device");
     fixture_assert_holds(&f, 1, 0);
-    (void)add(&f, NULL, "fits too", "y");
+    (void)fixture_add(&f, NULL, "fits too", "y");
     fixture_assert_holds(&f, 2, 0);
     tarball_fini(&tar);
     fixture_shut(&f);
@@ -418,7 +405,7 @@ static void layerstore__failed_removal_is_finished_at_open(void **state)
     int r = -1;
 
     while (r != 0) {
-        const struct ol_store_layer layer = add(f, NULL, "a", "1");
+        const struct ol_store_layer layer = fixture_add(f, NULL, "a", "1");
         ol_fault_arm(++n);
         r = ol_store_layer_remove(f->store, layer.chain_id, NULL);
         ol_fault_arm(0);
@@ -438,7 +425,7 @@ static void churn(struct store_fixture *f)
         struct ol_store_layer layer;
         char name[16];
         (void)snprintf(name, sizeof name, "f%u", i);
-        layer = add(f, NULL, name, name);
+        layer = fixture_add(f, NULL, name, name);
         if (ol_store_container_create(f->store, layer.chain_id, &c, NULL) == 0 &&
             ol_store_container_remove(f->store, c.id, NULL) == 0 && i % 2 == 0)
             (void)ol_store_layer_remove(f->store, layer.chain_id, NULL);
