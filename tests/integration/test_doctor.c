@@ -213,12 +213,24 @@ static void doctor__refuses_a_file_and_wrong_usage(void **state)
     assert_int_equal(run->status, 2);
 }
 
+/* Another user's process cannot write this build's profile, and says so in between its own lines.
+ */
+static bool quiet_for_other_users(void)
+{
+#ifdef OL_COVERAGE
+    return false;
+#else
+    return true;
+#endif
+}
+
 static void doctor__an_ordinary_user_gets_other_views(void **state)
 {
     struct run *run = *state;
     const char *const args[] = {"--json", run->dir.path, NULL};
 
     OL_REQUIRE(can_chown, "needs root to become another user");
+    OL_REQUIRE(quiet_for_other_users, "gcov complains where it cannot write its profile");
     assert_int_equal(chown(run->dir.path, 23456, 23456), 0);
     doctor_as(run, 23456, args);
     if (run->status == 98)
@@ -236,6 +248,7 @@ static void doctor__status_3_where_no_view_works(void **state)
     const char *const args[] = {"--json", run->dir.path, NULL};
 
     OL_REQUIRE(can_chown, "needs root to become another user");
+    OL_REQUIRE(quiet_for_other_users, "gcov complains where it cannot write its profile");
     assert_int_equal(chmod(run->dir.path, 0755), 0);
     doctor_as(run, 23456, args); /* the directory stays root's */
     if (run->status == 98)
