@@ -130,6 +130,9 @@ bool ol_cli_parse_areas(const char *text, unsigned *ret_mask, const char **ret_b
 /* The subcommands. */
 int cmd_compare(struct ol_cli *cli, int argc, char **argv);
 int cmd_doctor(struct ol_cli *cli, int argc, char **argv);
+int cmd_image_import(struct ol_cli *cli, int argc, char **argv);
+int cmd_image_ls(struct ol_cli *cli, int argc, char **argv);
+int cmd_image_rm(struct ol_cli *cli, int argc, char **argv);
 int cmd_layer_create(struct ol_cli *cli, int argc, char **argv);
 int cmd_layer_apply(struct ol_cli *cli, int argc, char **argv);
 int cmd_layer_diff(struct ol_cli *cli, int argc, char **argv);

@@ -4,6 +4,7 @@
 #include "cli/snapshot.h"
 
 #include "common/cleanup.h"
+#include "common/time_text.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -49,7 +50,7 @@ static int add_shown(const struct ol_snapshot_info *info, void *data, struct ol_
     item = &grown[list->count++];
     *item = (struct shown){.name = strdup(info->name), .parent = strdup(info->parent)};
     item->kind = info->kind;
-    snapshot_time_text(&info->created, false, item->created);
+    ol_time_text(&info->created, false, item->created);
     if (list->want_json)
         item->json = snapshot_info_json(info);
     if (item->name == NULL || item->parent == NULL || (list->want_json && item->json == NULL))
@@ -243,8 +244,8 @@ static int info(struct ol_cli *cli, const struct snapshot_args *args, struct ol_
         return r;
     if (cli->json)
         return info_json(&found, &usage, err);
-    snapshot_time_text(&found.created, true, created);
-    snapshot_time_text(&found.updated, true, updated);
+    ol_time_text(&found.created, true, created);
+    ol_time_text(&found.updated, true, updated);
     printf("Name: %s\nKind: %s\nParent: %s\nCreated: %s\nUpdated: %s\nInodes: %" PRId64
            "\nBytes: %" PRId64 "\n",
            found.name, ol_snapshot_kind_name(found.kind), found.parent, created, updated,

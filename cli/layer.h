@@ -49,6 +49,12 @@ void layer_close(struct layer_session *session);
  */
 int layer_choose_view(const char *root, enum ol_view want, enum ol_view *ret, struct ol_error *err);
 
+/**
+ * Enter a view, before any thread exists: namespaces of our own, so that nothing stays mounted;
+ * none for LAYER_MOUNTS.
+ */
+int layer_enter_view(enum ol_view view, enum layer_need need, struct ol_error *err);
+
 /** args->ids[index], or NULL when there are not so many. */
 const char *layer_id(const struct layer_args *args, unsigned index);
 

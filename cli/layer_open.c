@@ -171,7 +171,7 @@ int layer_choose_view(const char *root, enum ol_view want, enum ol_view *ret, st
 
 /* In a user namespace of the caller's own we already are where mounts can be made. What mounts for
  * others to see stays outside, and where that cannot be the driver says so. */
-static int enter_view(enum ol_view view, enum layer_need need, struct ol_error *err)
+int layer_enter_view(enum ol_view view, enum layer_need need, struct ol_error *err)
 {
     if (need == LAYER_MOUNTS || view == OL_VIEW_DIRECT)
         return 0;
@@ -186,7 +186,7 @@ int layer_open(struct ol_cli *cli, const struct layer_args *args, enum layer_nee
     int r = layer_choose_view(cli->root, args->view, &session.view, err);
 
     if (r == 0)
-        r = enter_view(session.view, need, err);
+        r = layer_enter_view(session.view, need, err);
     if (r < 0)
         return r;
     if (asprintf(&session.home, "%s/%.*s", cli->root, (int)strcspn(args->driver, ":"),

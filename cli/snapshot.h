@@ -47,7 +47,5 @@ int snapshot_json_text(json_t *object, const char *key, const char *text);
 
 /** An info as JSON; NULL without memory. */
 json_t *snapshot_info_json(const struct ol_snapshot_info *info);
-/** "2024-05-06T07:08:09Z"; nanos: with nine digits behind the second. */
-void snapshot_time_text(const struct timespec *time, bool nanos, char ret[static 40]);
 
 #endif

@@ -6,10 +6,10 @@
 
 #include "common/buf.h"
 #include "common/cleanup.h"
+#include "common/time_text.h"
 
 #include <errno.h>
 #include <string.h>
-#include <time.h>
 
 enum { KEY_VIEW = 0x300000, KEY_LABEL, KEY_PARENT, KEY_ASYNC };
 
@@ -175,29 +175,16 @@ int snapshot_json_text(json_t *object, const char *key, const char *text)
     return json_object_set_new(object, hex_key, json_string(ol_buf_str(&hex)));
 }
 
-void snapshot_time_text(const struct timespec *time, bool nanos, char ret[static 40])
-{
-    struct tm tm;
-    size_t n;
-
-    if (gmtime_r(&time->tv_sec, &tm) == NULL) {
-        (void)snprintf(ret, 40, "@%lld", (long long)time->tv_sec);
-        return;
-    }
-    n = strftime(ret, 40, "%Y-%m-%dT%H:%M:%S", &tm);
-    (void)snprintf(ret + n, 40 - n, nanos ? ".%09ldZ" : "Z", time->tv_nsec);
-}
-
 json_t *snapshot_info_json(const struct ol_snapshot_info *info)
 {
-    char created[40];
-    char updated[40];
+    char created[OL_TIME_TEXT_SIZE];
+    char updated[OL_TIME_TEXT_SIZE];
     json_t *json;
     json_t *labels = json_object();
     int r = 0;
 
-    snapshot_time_text(&info->created, true, created);
-    snapshot_time_text(&info->updated, true, updated);
+    ol_time_text(&info->created, true, created);
+    ol_time_text(&info->updated, true, updated);
     json = json_pack("{ss, ss, ss}", "kind", ol_snapshot_kind_name(info->kind), "created", created,
                      "updated", updated);
     for (size_t i = 0; i < info->labels.count && r == 0; i++)

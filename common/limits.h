@@ -27,6 +27,8 @@ enum {
     OL_INDEX_ENTRIES_MAX = 4096,      /* descriptors looked at to choose one image */
     OL_TARSPLIT_LINE_MAX = 16 << 20,  /* bytes of one line of a tar-split file */
     OL_STORE_LAYERS_MAX = 1 << 20,    /* layers, and containers, of one store */
+    OL_STORE_IMAGES_MAX = 1 << 20,    /* images of one store */
+    OL_REPOSITORIES_MAX = 64 << 20,   /* bytes of the file with the names of images */
 };
 
 /* Limits of one layer archive; all inclusive. */

@@ -11,6 +11,7 @@
 #include <sys/stat.h>
 
 struct ol_archive {
+    unsigned refs;
     int fd; /* owned: the tar file, or the directory */
     bool is_dir;
     struct ol_archive_index index; /* of the tar */
@@ -27,6 +28,7 @@ static int archive_new(int fd, struct ol_archive_index *index, struct ol_archive
             ol_archive_index_fini(index);
         return ol_error_nomem(err);
     }
+    archive->refs = 1;
     archive->fd = fd;
     archive->is_dir = index == NULL;
     if (index != NULL) {
@@ -48,9 +50,15 @@ int ol_archive_new_dir(int fd, struct ol_archive **ret, struct ol_error *err)
     return archive_new(fd, NULL, ret, err);
 }
 
+struct ol_archive *ol_archive_ref(struct ol_archive *archive)
+{
+    archive->refs++;
+    return archive;
+}
+
 void ol_archive_free(struct ol_archive *archive)
 {
-    if (archive == NULL)
+    if (archive == NULL || --archive->refs > 0)
         return;
     ol_fd_close(&archive->fd);
     ol_archive_index_fini(&archive->index);

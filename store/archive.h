@@ -22,6 +22,9 @@ int ol_archive_new_tar(int fd, struct ol_archive_index *index, struct ol_archive
                        struct ol_error *err);
 /** A directory. fd is taken over, also on failure. */
 int ol_archive_new_dir(int fd, struct ol_archive **ret, struct ol_error *err);
+/** One more owner; the images of one archive share it. Not from several threads. @return archive */
+struct ol_archive *ol_archive_ref(struct ol_archive *archive);
+/** Drop one owner; the last one closes it. Accepts NULL. */
 void ol_archive_free(struct ol_archive *archive);
 
 /**

@@ -20,7 +20,9 @@ struct ol_image {
     char *source; /* owned */
     char id[OL_DIGEST_SIZE];
     size_t layers;
-    char (*diff_ids)[OL_DIGEST_SIZE]; /* owned; NULL when the format promises none */
+    struct ol_image_config config; /* json is NULL when the format has none */
+    char **names;                  /* owned; n_names of them */
+    size_t n_names;
     const struct ol_image_source_ops *ops;
     void *data; /* owned by ops */
 };
@@ -68,7 +70,10 @@ void ol_image_free(struct ol_image *image)
         return;
     if (image->ops->free != NULL)
         image->ops->free(image->data);
-    free(image->diff_ids);
+    ol_image_config_fini(&image->config);
+    for (size_t i = 0; i < image->n_names; i++)
+        free(image->names[i]);
+    free(image->names);
     free(image->source);
     free(image);
 }
@@ -96,6 +101,21 @@ int ol_image_set_id(struct ol_image *image, const char *digest)
     return 0;
 }
 
+const struct ol_image_config *ol_image_config_of(const struct ol_image *image)
+{
+    return image->config.json != NULL ? &image->config : NULL;
+}
+
+size_t ol_image_name_count(const struct ol_image *image)
+{
+    return image->n_names;
+}
+
+const char *ol_image_name(const struct ol_image *image, size_t index)
+{
+    return image->names[index];
+}
+
 size_t ol_image_layer_count(const struct ol_image *image)
 {
     return image->layers;
@@ -103,7 +123,7 @@ size_t ol_image_layer_count(const struct ol_image *image)
 
 const char *ol_image_layer_diff_id(const struct ol_image *image, size_t index)
 {
-    return image->diff_ids != NULL && index < image->layers ? image->diff_ids[index] : NULL;
+    return index < image->config.layers ? ol_image_config_diff_id(&image->config, index) : NULL;
 }
 
 int ol_image_layer_open(const struct ol_image *image, size_t index, struct ol_image_stream *ret,
@@ -169,27 +189,59 @@ static void files_free(void *data)
 
 static const struct ol_image_source_ops files_ops = {files_open, files_close, files_free};
 
-/* Takes what it uses out of parts and archive; on failure they are as they were. */
+/* Takes what it uses out of parts; on failure it is as it was. */
 static int new_from_files(enum ol_image_format format, const char *source,
-                          struct ol_archive **archive, struct ol_image_parts *parts,
+                          struct ol_archive *archive, struct ol_image_parts *parts,
                           struct ol_image **ret, struct ol_error *err)
 {
     struct files *files = calloc(1, sizeof *files);
+    struct ol_image *image = NULL;
     int r;
 
     if (files == NULL)
         return ol_error_nomem(err);
-    r = ol_image_new_custom(format, source, parts->count, &files_ops, files, ret, err);
+    r = ol_image_new_custom(format, source, parts->config.layers, &files_ops, files, &image, err);
     if (r < 0) {
         free(files);
         return r;
     }
-    files->archive = ol_ptr_steal(*archive);
+    files->archive = ol_archive_ref(archive);
     files->members = ol_ptr_steal(parts->members);
-    files->count = parts->count;
-    (*ret)->diff_ids = ol_ptr_steal(parts->diff_ids);
-    memcpy((*ret)->id, parts->id, sizeof parts->id);
+    files->count = parts->config.layers;
+    image->config = parts->config;
+    parts->config = (struct ol_image_config)OL_IMAGE_CONFIG_INIT;
+    image->names = ol_ptr_steal(parts->names);
+    image->n_names = parts->n_names;
+    parts->n_names = 0;
+    memcpy(image->id, image->config.id, sizeof image->id);
+    *ret = image;
     return 0;
+}
+
+void ol_image_set_fini(struct ol_image_set *set)
+{
+    for (size_t i = 0; i < set->count; i++)
+        ol_image_free(set->items[i]);
+    free(set->items);
+    *set = (struct ol_image_set){NULL, 0};
+}
+
+static int set_make(struct ol_image_set *set, size_t count, struct ol_error *err)
+{
+    set->items = calloc(count, sizeof *set->items);
+    return set->items == NULL ? ol_error_nomem(err) : 0;
+}
+
+static int new_set(enum ol_image_format format, const char *source, struct ol_archive *archive,
+                   struct ol_image_list *list, struct ol_image_set *ret, struct ol_error *err)
+{
+    int r = set_make(ret, list->count, err);
+
+    for (size_t i = 0; r == 0 && i < list->count; i++) {
+        r = new_from_files(format, source, archive, &list->items[i], &ret->items[i], err);
+        ret->count += r == 0;
+    }
+    return r;
 }
 
 static int has_file(const struct ol_archive *archive, const char *name, bool *ret,
@@ -223,21 +275,20 @@ static int archive_format(const struct ol_archive *archive, bool prefer_oci,
     return 0;
 }
 
-/* The archive is freed, or lives on in the image. */
-static int open_archive(const char *source, const char *ref, enum ol_image_format format,
-                        struct ol_archive *archive, struct ol_image **ret, struct ol_error *err)
+static int open_archive(const char *source, const struct ol_image_want *want,
+                        enum ol_image_format format, struct ol_archive *archive,
+                        struct ol_image_set *ret, struct ol_error *err)
 {
-    struct ol_image_parts parts = OL_IMAGE_PARTS_INIT;
+    struct ol_image_list list = {NULL, 0};
     int r;
 
     if (format == OL_IMAGE_OCI_LAYOUT)
-        r = ol_image_read_oci(archive, ref, &parts, err);
+        r = ol_image_read_oci(archive, want, &list, err);
     else
-        r = ol_image_read_docker(archive, ref, &parts, err);
+        r = ol_image_read_docker(archive, want, &list, err);
     if (r == 0)
-        r = new_from_files(format, source, &archive, &parts, ret, err);
-    ol_image_parts_fini(&parts);
-    ol_archive_free(archive);
+        r = new_set(format, source, archive, &list, ret, err);
+    ol_image_list_fini(&list);
     return r;
 }
 
@@ -248,20 +299,21 @@ static int no_ref(const char *ref, struct ol_error *err)
     return ol_error_set(err, -EINVAL, "a root file system has no image named '%s'", ref);
 }
 
-/* The archive goes to the image when its format is known; a root file system is what is left. */
-static int open_known(const char *source, const char *ref, bool prefer_oci,
-                      struct ol_archive **archive, struct ol_image **ret, struct ol_error *err)
+/* The images keep the archive. @return 0, negative errno, or 1: a root file system is what is left.
+ */
+static int open_known(const char *source, const struct ol_image_want *want, bool prefer_oci,
+                      struct ol_archive *archive, struct ol_image_set *ret, struct ol_error *err)
 {
     enum ol_image_format format = OL_IMAGE_ROOTFS_TAR;
     const char *stray;
-    int r = archive_format(*archive, prefer_oci, &format, err);
+    int r = archive_format(archive, prefer_oci, &format, err);
 
     if (r < 0)
         return r;
     if (format != OL_IMAGE_ROOTFS_TAR)
-        return open_archive(source, ref, format, ol_ptr_steal(*archive), ret, err);
+        return open_archive(source, want, format, archive, ret, err);
     /* Importing it as a root file system would be a silent mistake. */
-    stray = ol_archive_layer_name(*archive);
+    stray = ol_archive_layer_name(archive);
     if (stray != NULL)
         return ol_error_set(
             err, -EBADMSG,
@@ -273,8 +325,8 @@ static int open_known(const char *source, const char *ref, bool prefer_oci,
 
 /* A plain tar. fd is the file itself, or the spooled copy of a compressed one. @return as
  * open_known() */
-static int open_plain(const char *source, const char *ref, int fd, struct ol_image **ret,
-                      struct ol_error *err)
+static int open_plain(const char *source, const struct ol_image_want *want, int fd,
+                      struct ol_image_set *ret, struct ol_error *err)
 {
     struct ol_archive_index index = OL_ARCHIVE_INDEX_INIT;
     struct ol_archive *archive = NULL;
@@ -296,7 +348,7 @@ static int open_plain(const char *source, const char *ref, int fd, struct ol_ima
     }
     r = ol_archive_new_tar(ol_fd_steal(&archive_fd), &index, &archive, err);
     if (r == 0)
-        r = open_known(source, ref, false, &archive, ret, err);
+        r = open_known(source, want, false, archive, ret, err);
     ol_archive_free(archive);
     return r;
 }
@@ -362,8 +414,8 @@ static int spool(int fd, const char *tmp_dir, int *ret_fd, struct ol_error *err)
     return 0;
 }
 
-static int open_compressed(const char *source, const char *ref, int fd, const char *tmp_dir,
-                           struct ol_image **ret, struct ol_error *err)
+static int open_compressed(const char *source, const struct ol_image_want *want, int fd,
+                           const char *tmp_dir, struct ol_image_set *ret, struct ol_error *err)
 {
     enum ol_archive_guess guess;
     ol_auto_fd int copy = -1;
@@ -373,7 +425,21 @@ static int open_compressed(const char *source, const char *ref, int fd, const ch
         return 1;
     if (r == 0)
         r = spool(fd, tmp_dir, &copy, err);
-    return r < 0 ? r : open_plain(source, ref, copy, ret, err);
+    return r < 0 ? r : open_plain(source, want, copy, ret, err);
+}
+
+/* The descriptor is taken over. */
+static int new_rootfs(const char *source,
+                      int (*make)(const char *source, int fd, struct ol_image **ret,
+                                  struct ol_error *err),
+                      int *fd, struct ol_image_set *ret, struct ol_error *err)
+{
+    int r = set_make(ret, 1, err);
+
+    if (r == 0)
+        r = make(source, ol_fd_steal(fd), &ret->items[0], err);
+    ret->count = r == 0;
+    return r;
 }
 
 static bool is_compressed(const unsigned char *head, size_t len)
@@ -395,8 +461,8 @@ static bool is_compressed(const unsigned char *head, size_t len)
     return len >= 4 && (head[0] & 0xf0) == 0x50 && memcmp(head + 1, "\x2a\x4d\x18", 3) == 0;
 }
 
-static int open_file(const char *source, const char *ref, int *fd, const char *tmp_dir,
-                     struct ol_image **ret, struct ol_error *err)
+static int open_file(const char *source, const struct ol_image_want *want, int *fd,
+                     const char *tmp_dir, struct ol_image_set *ret, struct ol_error *err)
 {
     unsigned char head[8];
     ssize_t n = ol_io_pread(*fd, head, sizeof head, 0);
@@ -407,20 +473,20 @@ static int open_file(const char *source, const char *ref, int *fd, const char *t
     if (n == 0)
         return ol_error_set(err, -EBADMSG, "the file is empty");
     if (is_compressed(head, (size_t)n))
-        r = open_compressed(source, ref, *fd, tmp_dir, ret, err);
+        r = open_compressed(source, want, *fd, tmp_dir, ret, err);
     else
-        r = open_plain(source, ref, *fd, ret, err);
+        r = open_plain(source, want, *fd, ret, err);
     if (r == 1)
-        r = no_ref(ref, err);
+        r = no_ref(want->ref, err);
     else
         return r;
-    return r < 0 ? r : ol_image_new_rootfs_tar(source, ol_fd_steal(fd), ret, err);
+    return r < 0 ? r : new_rootfs(source, ol_image_new_rootfs_tar, fd, ret, err);
 }
 
 /* An OCI layout says so. An unpacked docker-archive is told from a root file system that happens to
  * hold a manifest.json by having no /etc, /usr or /bin. */
-static int open_dir(const char *source, const char *ref, int *fd, struct ol_image **ret,
-                    struct ol_error *err)
+static int open_dir(const char *source, const struct ol_image_want *want, int *fd,
+                    struct ol_image_set *ret, struct ol_error *err)
 {
     struct ol_archive *archive = NULL;
     ol_auto_fd int copy = -1;
@@ -432,47 +498,94 @@ static int open_dir(const char *source, const char *ref, int *fd, struct ol_imag
             return ol_error_sys(err, errno, "cannot duplicate a descriptor");
         r = ol_archive_new_dir(ol_fd_steal(&copy), &archive, err);
         if (r == 0)
-            r = open_known(source, ref, true, &archive, ret, err);
+            r = open_known(source, want, true, archive, ret, err);
         ol_archive_free(archive);
     }
     if (r != 1)
         return r;
-    r = no_ref(ref, err);
-    return r < 0 ? r : ol_image_new_rootfs_dir(source, ol_fd_steal(fd), ret, err);
+    r = no_ref(want->ref, err);
+    return r < 0 ? r : new_rootfs(source, ol_image_new_rootfs_dir, fd, ret, err);
 }
 
-static int open_fd(const char *source, const char *ref, int *fd, const char *tmp_dir,
-                   struct ol_image **ret, struct ol_error *err)
+static int open_fd(const char *source, const struct ol_image_want *want, int *fd,
+                   const char *tmp_dir, struct ol_image_set *ret, struct ol_error *err)
 {
     struct stat st;
 
     if (fstat(*fd, &st) < 0)
         return ol_error_sys(err, errno, "cannot examine the file");
     if (S_ISDIR(st.st_mode))
-        return open_dir(source, ref, fd, ret, err);
+        return open_dir(source, want, fd, ret, err);
     if (!S_ISREG(st.st_mode))
         return ol_error_set(err, -EINVAL, "neither a file nor a directory");
-    return open_file(source, ref, fd, tmp_dir, ret, err);
+    return open_file(source, want, fd, tmp_dir, ret, err);
 }
 
-int ol_image_open(const char *path, const char *tmp_dir, struct ol_image **ret,
-                  struct ol_error *err)
+/* "debian" of "/tmp/debian.oci.tar": what names that are only a tag are put behind. */
+static int base_of(const char *path, char **ret, struct ol_error *err)
+{
+    size_t end = strlen(path);
+    size_t start;
+
+    while (end > 0 && path[end - 1] == '/')
+        end--;
+    for (start = end; start > 0 && path[start - 1] != '/';)
+        start--;
+    *ret = strndup(path + start, end - start);
+    if (*ret == NULL)
+        return ol_error_nomem(err);
+    (*ret)[strcspn(*ret, ".")] = '\0';
+    return 0;
+}
+
+static int open_path(const char *path, const char *tmp_dir, bool all, struct ol_image_set *ret,
+                     struct ol_error *err)
 {
     ol_auto_free char *file = NULL;
-    const char *ref = NULL;
+    ol_auto_free char *base = NULL;
+    struct ol_image_want want = {.all = all};
     /* O_NONBLOCK: opening a FIFO by mistake must not hang. */
     ol_auto_fd int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
     int r;
 
     if (fd < 0 && errno == ENOENT && strchr(path, '#') != NULL) {
-        ref = strrchr(path, '#') + 1;
-        file = strndup(path, (size_t)(ref - 1 - path));
+        want.ref = strrchr(path, '#') + 1;
+        file = strndup(path, (size_t)(want.ref - 1 - path));
         if (file == NULL)
             return ol_error_nomem(err);
         fd = open(file, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
     }
     if (fd < 0)
         return ol_error_sys(err, errno, "cannot open image '%s'", path);
-    r = open_fd(path, ref, &fd, tmp_dir, ret, err);
+    r = base_of(file != NULL ? file : path, &base, err);
+    want.base = base;
+    if (r == 0)
+        r = open_fd(path, &want, &fd, tmp_dir, ret, err);
+    if (r < 0)
+        ol_image_set_fini(ret);
     return r < 0 ? ol_error_wrap(err, r, "image '%s'", path) : 0;
+}
+
+int ol_image_open_all(const char *path, const char *tmp_dir, struct ol_image_set *ret,
+                      struct ol_error *err)
+{
+    struct ol_image_set set = {NULL, 0};
+    int r = open_path(path, tmp_dir, true, &set, err);
+
+    if (r == 0)
+        *ret = set;
+    return r;
+}
+
+int ol_image_open(const char *path, const char *tmp_dir, struct ol_image **ret,
+                  struct ol_error *err)
+{
+    struct ol_image_set set = {NULL, 0};
+    int r = open_path(path, tmp_dir, false, &set, err);
+
+    if (r < 0)
+        return r;
+    *ret = ol_ptr_steal(set.items[0]); /* there is exactly one */
+    ol_image_set_fini(&set);
+    return 0;
 }

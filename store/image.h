@@ -39,6 +39,24 @@ int ol_image_open(const char *path, const char *tmp_dir, struct ol_image **ret,
                   struct ol_error *err);
 void ol_image_free(struct ol_image *image);
 
+/* The images of one file. */
+struct ol_image_set {
+    struct ol_image **items; /* owned */
+    size_t count;
+};
+void ol_image_set_fini(struct ol_image_set *set);
+/**
+ * Open every image of a path; "PATH#NAME" picks one. Of an OCI index, what has one name, or belongs
+ * to one inner index, is one image for several platforms: the one for this machine is taken.
+ * @return as ol_image_open()
+ */
+int ol_image_open_all(const char *path, const char *tmp_dir, struct ol_image_set *ret,
+                      struct ol_error *err);
+/** What the file calls the image: "name:tag". For an OCI name that is only a tag, the repository is
+ * the path's last component up to the first '.'. */
+size_t ol_image_name_count(const struct ol_image *image);
+const char *ol_image_name(const struct ol_image *image, size_t index);
+
 enum ol_image_format ol_image_format_of(const struct ol_image *image);
 const char *
 ol_image_source(const struct ol_image *image); /* path as given, or "built-in (seed N)" */
@@ -47,6 +65,10 @@ const char *ol_image_id(const struct ol_image *image);
 /** Who learns the DiffID of an image without a config (by registering its layer) sets it here.
  * -EINVAL when it is no digest. */
 int ol_image_set_id(struct ol_image *image, const char *digest);
+struct ol_image_config;
+/** The image's config, checked, as it came; NULL when the format has none. Lives as long as image.
+ */
+const struct ol_image_config *ol_image_config_of(const struct ol_image *image);
 size_t ol_image_layer_count(const struct ol_image *image);
 /** DiffID the image's config promises, or NULL when the format promises none. */
 const char *ol_image_layer_diff_id(const struct ol_image *image, size_t index);

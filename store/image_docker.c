@@ -37,31 +37,30 @@ static void list_tags(const json_t *manifest, struct ol_buf *text)
     }
 }
 
-static int choose(const json_t *manifest, const char *ref, const json_t **ret, struct ol_error *err)
+/* The manifest lists several, or none of this name. */
+static int ask(const json_t *manifest, const char *ref, struct ol_error *err)
 {
     ol_auto_buf struct ol_buf tags = OL_BUF_INIT;
-    const json_t *item;
-    size_t i;
 
-    if (!json_is_array(manifest) || json_array_size(manifest) == 0)
-        return ol_error_set(err, -EBADMSG, "'manifest.json' lists no image");
-    if (ref == NULL && json_array_size(manifest) == 1) {
-        *ret = json_array_get(manifest, 0);
-        return 0;
-    }
-    json_array_foreach(manifest, i, item)
-    {
-        if (ref != NULL && has_tag(item, ref)) {
-            *ret = item;
-            return 0;
-        }
-    }
     list_tags(manifest, &tags);
     if (ref != NULL)
         return ol_error_set(err, -ENOENT, "no image '%s' in it; there are: %s", ref,
                             ol_buf_str(&tags));
     return ol_error_set(err, -EINVAL, "holds %zu images (%s); name one as FILE#NAME",
                         json_array_size(manifest), ol_buf_str(&tags));
+}
+
+static int check_count(const json_t *manifest, const struct ol_image_want *want,
+                       struct ol_error *err)
+{
+    size_t count = json_array_size(manifest);
+
+    if (!json_is_array(manifest) || count == 0)
+        return ol_error_set(err, -EBADMSG, "'manifest.json' lists no image");
+    if (count > OL_INDEX_ENTRIES_MAX)
+        return ol_error_set(err, -E2BIG, "'manifest.json' lists more than %d images",
+                            OL_INDEX_ENTRIES_MAX);
+    return want->ref == NULL && !want->all && count > 1 ? ask(manifest, NULL, err) : 0;
 }
 
 /* LayerSources tells, per DiffID, where a layer that is not in the archive would come from. */
@@ -106,9 +105,9 @@ static int read_layers(const struct ol_archive *archive, const json_t *item,
 
     if (r < 0)
         return r;
-    if (json_array_size(layers) != parts->count)
+    if (json_array_size(layers) != parts->config.layers)
         return ol_error_set(err, -EBADMSG, "'manifest.json' lists %zu layers, the config %zu",
-                            json_array_size(layers), parts->count);
+                            json_array_size(layers), parts->config.layers);
     json_array_foreach(layers, i, layer)
     {
         if (!json_is_string(layer))
@@ -120,22 +119,63 @@ static int read_layers(const struct ol_archive *archive, const json_t *item,
     return 0;
 }
 
-int ol_image_read_docker(const struct ol_archive *archive, const char *ref,
-                         struct ol_image_parts *ret, struct ol_error *err)
+static int read_names(const json_t *item, struct ol_image_parts *parts, struct ol_error *err)
+{
+    const json_t *tags = json_object_get(item, "RepoTags");
+    const json_t *tag;
+    size_t i;
+    int r = 0;
+
+    if (tags != NULL && !json_is_null(tags) && !json_is_array(tags))
+        return ol_error_set(err, -EBADMSG, "'manifest.json': RepoTags is no list");
+    json_array_foreach(tags, i, tag)
+    {
+        if (!json_is_string(tag))
+            return ol_error_set(err, -EBADMSG, "'manifest.json': RepoTags[%zu] is no string", i);
+        r = ol_image_parts_name(parts, json_string_value(tag), err);
+        if (r < 0)
+            return r;
+    }
+    return 0;
+}
+
+static int read_image(const struct ol_archive *archive, const json_t *item,
+                      struct ol_image_list *list, struct ol_error *err)
+{
+    struct ol_image_parts *parts = ol_image_list_add(list);
+    int r;
+
+    if (parts == NULL)
+        return ol_error_nomem(err);
+    if (!json_is_object(item))
+        return ol_error_set(err, -EBADMSG, "'manifest.json' lists something that is no image");
+    r = refuse_foreign(item, err);
+    if (r == 0)
+        r = read_config(archive, item, parts, err);
+    if (r == 0)
+        r = read_layers(archive, item, parts, err);
+    return r < 0 ? r : read_names(item, parts, err);
+}
+
+int ol_image_read_docker(const struct ol_archive *archive, const struct ol_image_want *want,
+                         struct ol_image_list *ret, struct ol_error *err)
 {
     ol_auto_json json_t *manifest = NULL;
-    const json_t *item = NULL;
+    const json_t *item;
+    size_t i;
     int r = ol_json_read(archive, "manifest.json", &manifest, err);
 
     if (r == 0)
-        r = choose(manifest, ref, &item, err);
-    if (r == 0 && !json_is_object(item))
-        r = ol_error_set(err, -EBADMSG, "'manifest.json' lists something that is no image");
-    if (r == 0)
-        r = refuse_foreign(item, err);
-    if (r == 0)
-        r = read_config(archive, item, ret, err);
-    if (r == 0)
-        r = read_layers(archive, item, ret, err);
-    return r;
+        r = check_count(manifest, want, err);
+    if (r < 0)
+        return r;
+    json_array_foreach(manifest, i, item)
+    {
+        if (want->ref != NULL && !has_tag(item, want->ref))
+            continue;
+        r = read_image(archive, item, ret, err);
+        if (r < 0 || want->ref != NULL)
+            return r;
+    }
+    return ret->count == 0 ? ask(manifest, want->ref, err) : 0;
 }

@@ -5,27 +5,48 @@
 
 #include "store/archive.h"
 #include "store/image.h"
+#include "store/image_config.h"
 
 #include <jansson.h>
 
 /* An image found inside an archive: its layers by member name, base first. */
 struct ol_image_parts {
-    char id[OL_DIGEST_SIZE]; /* of the config's bytes */
-    size_t count;
-    char (*diff_ids)[OL_DIGEST_SIZE]; /* owned; count of them */
-    char **members;                   /* owned; count of them, every one opened once already */
+    struct ol_image_config config;
+    char **members; /* owned; one a layer, every one opened once already */
+    char **names;   /* owned; n_names of them: what the archive calls the image */
+    size_t n_names;
 };
 #define OL_IMAGE_PARTS_INIT                                                                        \
     {                                                                                              \
-        "", 0, NULL, NULL                                                                          \
+        OL_IMAGE_CONFIG_INIT, NULL, NULL, 0                                                        \
     }
 void ol_image_parts_fini(struct ol_image_parts *parts);
 
-/** @param ref  name of the image wanted, or NULL */
-int ol_image_read_docker(const struct ol_archive *archive, const char *ref,
-                         struct ol_image_parts *ret, struct ol_error *err);
-int ol_image_read_oci(const struct ol_archive *archive, const char *ref, struct ol_image_parts *ret,
-                      struct ol_error *err);
+/** Add a name. */
+int ol_image_parts_name(struct ol_image_parts *parts, const char *name, struct ol_error *err);
+
+/* The images of an archive, in its order. */
+struct ol_image_list {
+    struct ol_image_parts *items; /* owned */
+    size_t count;
+};
+void ol_image_list_fini(struct ol_image_list *list);
+/** One more, empty; valid until the next is added. NULL without memory. */
+struct ol_image_parts *ol_image_list_add(struct ol_image_list *list);
+
+/* Which images of an archive are wanted. */
+struct ol_image_want {
+    const char *ref;  /* the one of this name; NULL: whatever it is called */
+    bool all;         /* without ref: every image, else there must be only one */
+    const char *base; /* repository of names that are only a tag; "" for none */
+};
+int ol_image_read_docker(const struct ol_archive *archive, const struct ol_image_want *want,
+                         struct ol_image_list *ret, struct ol_error *err);
+int ol_image_read_oci(const struct ol_archive *archive, const struct ol_image_want *want,
+                      struct ol_image_list *ret, struct ol_error *err);
+
+/** What Go and images call a machine of utsname ("x86_64"): "amd64". */
+const char *ol_go_arch(const char *machine);
 
 /** A root file system: a tar read as it lies in fd (taken over), or a directory (taken over). */
 int ol_image_new_rootfs_tar(const char *source, int fd, struct ol_image **ret,
@@ -33,12 +54,8 @@ int ol_image_new_rootfs_tar(const char *source, int fd, struct ol_image **ret,
 int ol_image_new_rootfs_dir(const char *source, int fd, struct ol_image **ret,
                             struct ol_error *err);
 
-/**
- * Fill id and diff_ids from an image config (docker's or OCI's: the same fields), and allocate
- * members. Refuses other systems than linux, more history than layers, no layers, too many.
- */
-int ol_image_parts_config(struct ol_image_parts *parts, const struct ol_buf *config,
-                          struct ol_error *err);
+/** Parse the config (bytes is taken over on success) and allocate members. */
+int ol_image_parts_config(struct ol_image_parts *parts, struct ol_buf *bytes, struct ol_error *err);
 /** Set the member of layer index, checking that it is there. */
 int ol_image_parts_member(struct ol_image_parts *parts, const struct ol_archive *archive,
                           size_t index, const char *name, struct ol_error *err);

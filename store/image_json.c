@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* JSON of images, read strictly, and the image config that both formats share. */
+/* JSON of images, read strictly, and what the readers of both formats share. */
 #include "store/image_internal.h"
 
 #include "common/cleanup.h"
@@ -46,84 +46,57 @@ int ol_json_array(const json_t *object, const char *key, const char *what, json_
 
 void ol_image_parts_fini(struct ol_image_parts *parts)
 {
-    for (size_t i = 0; parts->members != NULL && i < parts->count; i++)
+    for (size_t i = 0; parts->members != NULL && i < parts->config.layers; i++)
         free(parts->members[i]);
     free(parts->members);
-    free(parts->diff_ids);
+    for (size_t i = 0; i < parts->n_names; i++)
+        free(parts->names[i]);
+    free(parts->names);
+    ol_image_config_fini(&parts->config);
     *parts = (struct ol_image_parts)OL_IMAGE_PARTS_INIT;
 }
 
-/* docker load's rule (image.NewFromJSON users, image/tarexport): history entries that claim a layer
- * may be fewer than the layers, never more. */
-static int check_history(const json_t *config, size_t layers, struct ol_error *err)
+int ol_image_parts_name(struct ol_image_parts *parts, const char *name, struct ol_error *err)
 {
-    const json_t *history = json_object_get(config, "history");
-    const json_t *entry;
-    size_t filled = 0;
-    size_t i;
+    char **more = reallocarray(parts->names, parts->n_names + 1, sizeof *more);
 
-    json_array_foreach(history, i, entry)
-        filled += !json_is_true(json_object_get(entry, "empty_layer"));
-    if (filled > layers)
-        return ol_error_set(err, -EBADMSG, "the config's history tells of %zu layers, it has %zu",
-                            filled, layers);
-    return 0;
-}
-
-static int check_os(const json_t *config, struct ol_error *err)
-{
-    const char *os = ol_json_string(config, "os");
-
-    if (os != NULL && os[0] != '\0' && strcmp(os, "linux") != 0)
-        return ol_error_set(err, -ENOTSUP, "an image for '%s'; only linux images can be used", os);
-    return 0;
-}
-
-static int take_diff_ids(struct ol_image_parts *parts, const json_t *list, struct ol_error *err)
-{
-    size_t count = json_array_size(list);
-
-    if (count == 0)
-        return ol_error_set(err, -EBADMSG, "the image has no layers");
-    if (count > OL_MAX_IMAGE_LAYERS)
-        return ol_error_set(err, -E2BIG, "the image has %zu layers; at most %d can be stacked",
-                            count, OL_MAX_IMAGE_LAYERS);
-    parts->diff_ids = calloc(count, sizeof *parts->diff_ids);
-    parts->members = calloc(count, sizeof *parts->members);
-    if (parts->diff_ids == NULL || parts->members == NULL)
+    if (more == NULL)
         return ol_error_nomem(err);
-    parts->count = count;
-    for (size_t i = 0; i < count; i++) {
-        const char *text = json_string_value(json_array_get(list, i));
-        if (text == NULL || !ol_digest_valid(text))
-            return ol_error_set(err, -EBADMSG,
-                                "diff_ids[%zu] of the config is no sha256 digest: "
-                                "'%s'",
-                                i, text != NULL ? text : "");
-        memcpy(parts->diff_ids[i], text, OL_DIGEST_SIZE);
-    }
+    parts->names = more;
+    more[parts->n_names] = strdup(name);
+    if (more[parts->n_names] == NULL)
+        return ol_error_nomem(err);
+    parts->n_names++;
     return 0;
 }
 
-int ol_image_parts_config(struct ol_image_parts *parts, const struct ol_buf *config,
-                          struct ol_error *err)
+void ol_image_list_fini(struct ol_image_list *list)
 {
-    ol_auto_json json_t *json = NULL;
-    json_t *diff_ids = NULL;
-    int r = ol_json_parse(config, "config", &json, err);
+    for (size_t i = 0; i < list->count; i++)
+        ol_image_parts_fini(&list->items[i]);
+    free(list->items);
+    *list = (struct ol_image_list){NULL, 0};
+}
 
-    if (r == 0)
-        r = ol_digest_of(ol_buf_str(config), config->len, parts->id, err);
-    if (r == 0)
-        r = check_os(json, err);
-    if (r == 0)
-        r = ol_json_array(json_object_get(json, "rootfs"), "diff_ids", "the config's rootfs",
-                          &diff_ids, err);
-    if (r == 0)
-        r = take_diff_ids(parts, diff_ids, err);
-    if (r == 0)
-        r = check_history(json, parts->count, err);
-    return r;
+struct ol_image_parts *ol_image_list_add(struct ol_image_list *list)
+{
+    struct ol_image_parts *more = reallocarray(list->items, list->count + 1, sizeof *more);
+
+    if (more == NULL)
+        return NULL;
+    list->items = more;
+    more[list->count] = (struct ol_image_parts)OL_IMAGE_PARTS_INIT;
+    return &more[list->count++];
+}
+
+int ol_image_parts_config(struct ol_image_parts *parts, struct ol_buf *bytes, struct ol_error *err)
+{
+    int r = ol_image_config_parse(bytes, &parts->config, err);
+
+    if (r < 0)
+        return r;
+    parts->members = calloc(parts->config.layers, sizeof *parts->members);
+    return parts->members == NULL ? ol_error_nomem(err) : 0;
 }
 
 int ol_image_parts_member(struct ol_image_parts *parts, const struct ol_archive *archive,

@@ -102,18 +102,23 @@ static int read_json_blob(const struct ol_archive *archive, const struct descrip
     return r < 0 ? r : ol_json_parse(&text, desc->digest, ret, err);
 }
 
-/* Choosing one manifest. */
-struct choice {
-    const struct ol_archive *archive;
-    const char *ref;  /* NULL: any */
-    const char *arch; /* GOARCH of this machine */
-    unsigned looked_at;
-    unsigned found, found_here; /* distinct manifests; those of this platform */
-    struct descriptor any, here;
-    struct ol_buf names; /* for the message that asks to choose */
+/* A manifest found in the index. */
+struct candidate {
+    struct descriptor desc;
+    const char *name; /* borrowed from the index; NULL: it has none */
+    bool here;        /* for the platform of this machine */
 };
 
-static const char *go_arch(const char *machine)
+/* Choosing manifests. */
+struct choice {
+    const struct ol_archive *archive;
+    const char *arch; /* GOARCH of this machine */
+    unsigned looked_at;
+    struct candidate *items; /* owned */
+    size_t count;
+};
+
+const char *ol_go_arch(const char *machine)
 {
     static const char *const table[][2] = {
         {"x86_64", "amd64"},    {"aarch64", "arm64"},       {"i686", "386"},
@@ -151,35 +156,57 @@ static bool platform_is(const json_t *desc, const char *os, const char *arch)
            strcmp(have_arch, arch) == 0;
 }
 
-static int consider(struct choice *c, const json_t *json, struct ol_error *err)
+static int consider(struct choice *c, const json_t *json, const char *name, struct ol_error *err)
 {
-    const char *name = annotation(json, REF_NAME);
-    struct descriptor desc;
-    int r = read_descriptor(json, "manifest", &desc, err);
+    struct candidate found = {.name = name, .here = platform_is(json, "linux", c->arch)};
+    struct candidate *more;
+    int r = read_descriptor(json, "manifest", &found.desc, err);
 
     if (r < 0)
         return r;
-    desc.type = "";
+    found.desc.type = "";                        /* the JSON may be gone before it is asked for */
     if (platform_is(json, "unknown", "unknown")) /* an attestation of BuildKit, not an image */
         return 0;
-    if (c->found == 0 || strcmp(c->any.digest, desc.digest) != 0) {
-        c->found++;
-        c->any = desc;
-        if (c->names.len < 1024) /* without memory the message only gets shorter */
-            (void)ol_buf_printf(&c->names, "%s%s", c->names.len > 0 ? ", " : "",
-                                name != NULL ? name : desc.digest);
-    }
-    if (platform_is(json, "linux", c->arch) &&
-        (c->found_here == 0 || strcmp(c->here.digest, desc.digest) != 0)) {
-        c->found_here++;
-        c->here = desc;
-    }
+    more = reallocarray(c->items, c->count + 1, sizeof *more);
+    if (more == NULL)
+        return ol_error_nomem(err);
+    more[c->count++] = found;
+    c->items = more;
     return 0;
 }
 
-/* Recursion is bounded by OL_INDEX_DEPTH_MAX, the work by OL_INDEX_ENTRIES_MAX. */
-static int walk_index(struct choice *c, const json_t *index, const char *ref, unsigned depth,
+/* Names count in the outermost index only. */
+static const char *name_of(const json_t *desc)
+{
+    const char *full = annotation(desc, CONTAINERD_NAME);
+
+    return full != NULL ? full : annotation(desc, REF_NAME);
+}
+
+static int walk_index(struct choice *c, const json_t *index, const char *ref, const char *name,
+                      unsigned depth, struct ol_error *err);
+
+static int walk_entry(struct choice *c, const json_t *desc, const char *name, unsigned depth,
                       struct ol_error *err)
+{
+    ol_auto_json json_t *inner = NULL;
+    const char *type = ol_json_string(desc, "mediaType");
+    struct descriptor d;
+    int r;
+
+    if (IS_ONE_OF(type, manifest_types))
+        return consider(c, desc, name, err);
+    if (!IS_ONE_OF(type, index_types))
+        return 0; /* unknown media types in an index must be passed over (image-index.md) */
+    r = read_descriptor(desc, "image index", &d, err);
+    if (r == 0)
+        r = read_json_blob(c->archive, &d, &inner, err);
+    return r < 0 ? r : walk_index(c, inner, NULL, name, depth + 1, err);
+}
+
+/* Recursion is bounded by OL_INDEX_DEPTH_MAX, the work by OL_INDEX_ENTRIES_MAX. */
+static int walk_index(struct choice *c, const json_t *index, const char *ref, const char *name,
+                      unsigned depth, struct ol_error *err)
 {
     json_t *manifests = NULL;
     const json_t *desc;
@@ -193,65 +220,75 @@ static int walk_index(struct choice *c, const json_t *index, const char *ref, un
         return r;
     json_array_foreach(manifests, i, desc)
     {
-        const char *type = ol_json_string(desc, "mediaType");
         if (++c->looked_at > OL_INDEX_ENTRIES_MAX)
             return ol_error_set(err, -E2BIG, "the image index lists more than %d images",
                                 OL_INDEX_ENTRIES_MAX);
         if (ref != NULL && !named(desc, ref))
             continue;
-        if (IS_ONE_OF(type, manifest_types)) {
-            r = consider(c, desc, err);
-        } else if (IS_ONE_OF(type, index_types)) {
-            ol_auto_json json_t *inner = NULL;
-            struct descriptor d;
-            r = read_descriptor(desc, "image index", &d, err);
-            if (r == 0)
-                r = read_json_blob(c->archive, &d, &inner, err);
-            if (r == 0)
-                r = walk_index(c, inner, NULL, depth + 1, err);
-        } /* unknown media types in an index must be passed over (image-index.md) */
+        r = walk_entry(c, desc, depth == 1 ? name_of(desc) : name, depth, err);
         if (r < 0)
             return r;
     }
     return 0;
 }
 
-static int pick(const struct choice *c, struct descriptor *ret, struct ol_error *err)
+/* Those that are asked for by one name, or all of them. */
+struct group {
+    bool all;
+    const char *name; /* NULL: those without one */
+};
+
+static bool in_group(const struct candidate *x, const struct group *group)
 {
-    if (c->found == 0 && c->ref != NULL)
-        return ol_error_set(err, -ENOENT, "the image index has no image '%s'", c->ref);
-    if (c->found == 0)
-        return ol_error_set(err, -EBADMSG, "the image index lists no image");
-    if (c->found == 1) {
-        *ret = c->any;
-        return 0;
-    }
-    if (c->found_here == 1) {
-        *ret = c->here;
-        return 0;
-    }
-    return ol_error_set(err, -EINVAL, "holds %u images (%s); name one as PATH#NAME", c->found,
-                        ol_buf_str(&c->names));
+    if (group->all)
+        return true;
+    if (x->name == NULL || group->name == NULL)
+        return x->name == group->name;
+    return strcmp(x->name, group->name) == 0;
 }
 
-static int choose(const struct ol_archive *archive, const char *ref, struct descriptor *ret,
-                  struct ol_error *err)
+/* The nth (from 0) manifest of the group, each digest once; NULL when there are not so many. */
+static const struct candidate *nth(const struct choice *c, const struct group *group, bool here,
+                                   size_t n)
 {
-    ol_auto_json json_t *index = NULL;
-    struct choice c = {.archive = archive, .ref = ref, .names = OL_BUF_INIT};
-    struct utsname uts;
-    int r = ol_json_read(archive, "index.json", &index, err);
+    const struct candidate *found = NULL;
 
-    if (r < 0)
-        return r;
-    if (uname(&uts) < 0)
-        return ol_error_sys(err, errno, "cannot ask for the machine's architecture");
-    c.arch = go_arch(uts.machine);
-    r = walk_index(&c, index, ref, 1, err);
-    if (r == 0)
-        r = pick(&c, ret, err);
-    ol_buf_fini(&c.names);
-    return r;
+    for (size_t i = 0; i < c->count; i++) {
+        const struct candidate *x = &c->items[i];
+        bool seen = !in_group(x, group) || (here && !x->here);
+        for (size_t k = 0; k < i && !seen; k++)
+            seen = in_group(&c->items[k], group) && (!here || c->items[k].here) &&
+                   strcmp(c->items[k].desc.digest, x->desc.digest) == 0;
+        if (seen)
+            continue;
+        found = x;
+        if (n-- == 0)
+            return found;
+    }
+    return NULL;
+}
+
+/* The only one, or the only one for this machine; NULL: it cannot be told. */
+static const struct candidate *only(const struct choice *c, const struct group *group)
+{
+    if (nth(c, group, false, 1) == NULL)
+        return nth(c, group, false, 0);
+    return nth(c, group, true, 1) == NULL ? nth(c, group, true, 0) : NULL;
+}
+
+static int ask(const struct choice *c, const struct group *group, struct ol_error *err)
+{
+    ol_auto_buf struct ol_buf names = OL_BUF_INIT;
+    const struct candidate *x;
+    unsigned count = 0;
+
+    for (; names.len < 1024 && (x = nth(c, group, false, count)) != NULL; count++) {
+        /* without memory the message only gets shorter */
+        (void)ol_buf_printf(&names, "%s%s", names.len > 0 ? ", " : "",
+                            x->name != NULL ? x->name : x->desc.digest);
+    }
+    return ol_error_set(err, -EINVAL, "holds %u %simages (%s); name one as PATH#NAME", count,
+                        names.len < 1024 ? "" : "or more ", ol_buf_str(&names));
 }
 
 static int check_version(const struct ol_archive *archive, struct ol_error *err)
@@ -313,26 +350,138 @@ static int read_manifest(const struct ol_archive *archive, const json_t *manifes
         r = ol_image_parts_config(parts, &config, err);
     if (r == 0)
         r = ol_json_array(manifest, "layers", "the manifest", &layers, err);
-    if (r == 0 && json_array_size(layers) != parts->count)
+    if (r == 0 && json_array_size(layers) != parts->config.layers)
         r = ol_error_set(err, -EBADMSG, "the manifest lists %zu layers, the config %zu",
-                         json_array_size(layers), parts->count);
-    for (size_t i = 0; r == 0 && i < parts->count; i++)
+                         json_array_size(layers), parts->config.layers);
+    for (size_t i = 0; r == 0 && i < parts->config.layers; i++)
         r = read_layer(archive, json_array_get(layers, i), i, parts, err);
     return r;
 }
 
-int ol_image_read_oci(const struct ol_archive *archive, const char *ref, struct ol_image_parts *ret,
-                      struct ol_error *err)
+/* Reading the chosen manifests into the list. */
+struct reading {
+    struct choice *choice;
+    const struct ol_image_want *want;
+    struct ol_image_list *list;
+    char (*digests)[OL_DIGEST_SIZE]; /* owned; of the manifests in list */
+};
+
+/* A name that is only a tag gets the repository the caller knows. */
+static int add_name(const struct reading *x, struct ol_image_parts *parts, const char *name,
+                    struct ol_error *err)
+{
+    ol_auto_buf struct ol_buf full = OL_BUF_INIT;
+
+    if (name == NULL)
+        return 0;
+    if (strpbrk(name, "/:@") != NULL)
+        return ol_image_parts_name(parts, name, err);
+    if (x->want->base[0] == '\0')
+        return 0;
+    if (ol_buf_printf(&full, "%s:%s", x->want->base, name) < 0)
+        return ol_error_nomem(err);
+    return ol_image_parts_name(parts, ol_buf_str(&full), err);
+}
+
+static int read_image(struct reading *x, const struct candidate *chosen, struct ol_error *err)
 {
     ol_auto_json json_t *manifest = NULL;
-    struct descriptor desc;
+    struct ol_image_parts *parts;
+    void *more;
+    int r;
+
+    for (size_t i = 0; i < x->list->count; i++)
+        if (strcmp(x->digests[i], chosen->desc.digest) == 0)
+            return add_name(x, &x->list->items[i], chosen->name, err);
+    more = reallocarray(x->digests, x->list->count + 1, sizeof *x->digests);
+    if (more == NULL)
+        return ol_error_nomem(err);
+    x->digests = more;
+    memcpy(x->digests[x->list->count], chosen->desc.digest, OL_DIGEST_SIZE);
+    parts = ol_image_list_add(x->list);
+    if (parts == NULL)
+        return ol_error_nomem(err);
+    r = read_json_blob(x->choice->archive, &chosen->desc, &manifest, err);
+    if (r == 0)
+        r = read_manifest(x->choice->archive, manifest, parts, err);
+    return r < 0 ? r : add_name(x, parts, chosen->name, err);
+}
+
+static int read_one(struct reading *x, struct ol_error *err)
+{
+    const struct group all = {.all = true};
+    const struct candidate *chosen = only(x->choice, &all);
+
+    return chosen != NULL ? read_image(x, chosen, err) : ask(x->choice, &all, err);
+}
+
+/* Of a name there is one image; without names everything that is for this machine. */
+static int read_group(struct reading *x, const struct group *group, struct ol_error *err)
+{
+    const struct choice *c = x->choice;
+    const struct candidate *chosen = only(c, group);
+    bool here = nth(c, group, true, 0) != NULL;
+    int r = 0;
+
+    if (chosen != NULL)
+        return read_image(x, chosen, err);
+    if (group->name != NULL)
+        return ask(c, group, err);
+    for (size_t i = 0; r == 0 && i < c->count; i++)
+        if (in_group(&c->items[i], group) && (!here || c->items[i].here))
+            r = read_image(x, &c->items[i], err);
+    return r;
+}
+
+static int read_all(struct reading *x, struct ol_error *err)
+{
+    const struct choice *c = x->choice;
+    int r = 0;
+
+    for (size_t i = 0; r == 0 && i < c->count; i++) {
+        const struct group group = {.name = c->items[i].name};
+        bool done = false;
+        for (size_t k = 0; k < i && !done; k++)
+            done = in_group(&c->items[k], &group);
+        if (!done)
+            r = read_group(x, &group, err);
+    }
+    return r;
+}
+
+static int read_chosen(struct choice *c, const struct ol_image_want *want,
+                       struct ol_image_list *ret, struct ol_error *err)
+{
+    struct reading x = {.choice = c, .want = want, .list = ret};
+    int r;
+
+    if (c->count == 0 && want->ref != NULL)
+        return ol_error_set(err, -ENOENT, "the image index has no image '%s'", want->ref);
+    if (c->count == 0)
+        return ol_error_set(err, -EBADMSG, "the image index lists no image");
+    r = want->all && want->ref == NULL ? read_all(&x, err) : read_one(&x, err);
+    free(x.digests);
+    return r;
+}
+
+int ol_image_read_oci(const struct ol_archive *archive, const struct ol_image_want *want,
+                      struct ol_image_list *ret, struct ol_error *err)
+{
+    ol_auto_json json_t *index = NULL;
+    struct choice c = {.archive = archive};
+    struct utsname uts;
     int r = check_version(archive, err);
 
     if (r == 0)
-        r = choose(archive, ref, &desc, err);
+        r = ol_json_read(archive, "index.json", &index, err);
+    if (r < 0)
+        return r;
+    if (uname(&uts) < 0)
+        return ol_error_sys(err, errno, "cannot ask for the machine's architecture");
+    c.arch = ol_go_arch(uts.machine);
+    r = walk_index(&c, index, want->ref, NULL, 1, err);
     if (r == 0)
-        r = read_json_blob(archive, &desc, &manifest, err);
-    if (r == 0)
-        r = read_manifest(archive, manifest, ret, err);
+        r = read_chosen(&c, want, ret, err);
+    free(c.items);
     return r;
 }

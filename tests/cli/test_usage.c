@@ -30,7 +30,8 @@ static void help__of_each_subcommand(void **state)
         {"snapshot", "mounts"}, {"snapshot", "mount"}, {"snapshot", "rm"},
         {"snapshot", "ls"},     {"snapshot", "tree"},  {"snapshot", "info"},
         {"snapshot", "usage"},  {"snapshot", "label"}, {"snapshot", "cleanup"},
-        {"snapshot", "check"},  {"completion", NULL},
+        {"snapshot", "check"},  {"completion", NULL},  {"image", "import"},
+        {"image", "ls"},        {"image", "rm"},
     };
 
     (void)state;

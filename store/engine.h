@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * An engine: a driver and the image store over it, for one data root. The driver's home is
+ * <root>/<driver>, the image store <root>/image/<driver>, as Docker has them.
+ */
+#ifndef OL_STORE_ENGINE_H
+#define OL_STORE_ENGINE_H
+
+#include "store/imagestore.h"
+
+struct ol_engine;
+
+struct ol_engine_config {
+    const char *root;   /* absolute; made when missing */
+    const char *driver; /* full name with options, as for ol_driver_open() */
+    enum ol_view view;  /* of this root, entered by the caller; never auto */
+    bool keep_owner;    /* as in struct ol_driver_config */
+    bool sync;          /* as in struct ol_images_options */
+};
+
+/**
+ * Open the driver and the stores over it. The driver's home is shared with commands that work on
+ * single layers; the stores are this process's alone.
+ * @return 0; as ol_driver_open() and ol_images_open()
+ */
+int ol_engine_open(const struct ol_engine_config *config, struct ol_engine **ret,
+                   struct ol_error *err);
+void ol_engine_close(struct ol_engine *engine); /* accepts NULL */
+
+/* Parts; owned by the engine. */
+struct ol_driver *ol_engine_driver(struct ol_engine *engine);
+struct ol_images *ol_engine_images(struct ol_engine *engine);
+struct ol_store *ol_engine_layers(struct ol_engine *engine);
+
+#endif
