@@ -27,7 +27,7 @@ static int path_of(const struct ol_engine_config *config, const char *before, ch
 int ol_engine_open(const struct ol_engine_config *config, struct ol_engine **ret,
                    struct ol_error *err)
 {
-    const struct ol_images_options options = {.sync = config->sync};
+    struct ol_store_options options = {.sync = config->sync};
     struct ol_driver_config driver = {
         .view = config->view, .keep_owner = config->keep_owner, .shared = true};
     struct ol_engine *engine = calloc(1, sizeof *engine);
@@ -43,8 +43,10 @@ int ol_engine_open(const struct ol_engine_config *config, struct ol_engine **ret
     driver.home = home;
     if (r == 0)
         r = ol_driver_open(config->driver, &driver, &engine->driver, err);
-    if (r == 0)
+    if (r == 0) {
+        options.tar_split = (ol_driver_caps(engine->driver) & OL_CAP_KEEPS_DATA) != 0;
         r = ol_images_open(dir, engine->driver, &options, &engine->images, err);
+    }
     if (r < 0) {
         ol_engine_close(engine);
         return r;

@@ -15,12 +15,13 @@ struct ol_engine_config {
     const char *driver; /* full name with options, as for ol_driver_open() */
     enum ol_view view;  /* of this root, entered by the caller; never auto */
     bool keep_owner;    /* as in struct ol_driver_config */
-    bool sync;          /* as in struct ol_images_options */
+    bool sync;          /* fsync the layers' metadata */
 };
 
 /**
  * Open the driver and the stores over it. The driver's home is shared with commands that work on
- * single layers; the stores are this process's alone.
+ * single layers; a driver that keeps files keeps its layers' exact tars reproducible; the stores
+ * are this process's alone.
  * @return 0; as ol_driver_open() and ol_images_open()
  */
 int ol_engine_open(const struct ol_engine_config *config, struct ol_engine **ret,

@@ -170,19 +170,18 @@ static int drop_orphans(struct ol_images *images, struct ol_error *err)
 }
 
 static int open_layers(struct ol_images *images, struct ol_driver *drv,
-                       const struct ol_images_options *options, struct ol_error *err)
+                       const struct ol_store_options *options, struct ol_error *err)
 {
-    const struct ol_store_options layer_options = {.sync = options != NULL && options->sync};
     ol_auto_free char *path = NULL;
 
     if (asprintf(&path, "%s/layerdb", images->dir) < 0) {
         path = NULL;
         return ol_error_nomem(err);
     }
-    return ol_store_open(path, drv, &layer_options, &images->layers, err);
+    return ol_store_open(path, drv, options, &images->layers, err);
 }
 
-int ol_images_open(const char *dir, struct ol_driver *drv, const struct ol_images_options *options,
+int ol_images_open(const char *dir, struct ol_driver *drv, const struct ol_store_options *options,
                    struct ol_images **ret, struct ol_error *err)
 {
     struct ol_images *images = calloc(1, sizeof *images);

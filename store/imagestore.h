@@ -14,19 +14,15 @@
 
 struct ol_images;
 
-struct ol_images_options {
-    bool sync; /* fsync the layers' metadata as well; configs and names always are */
-};
-
 /**
  * Open (or make) the store in dir (absolute; 0700) over drv, which is borrowed and must outlive it;
  * the layer store is dir/layerdb. Locks the directory against a second process (-EBUSY). What a
  * killed process left is finished: files written aside, metadata without its image, layers that no
  * image and no container stands on.
- * @param options  NULL: all off
+ * @param options  of the layer store, NULL: all off; configs and names are always fsynced
  * @return 0; -EBUSY; -EBADMSG a file of the store is damaged, which is named: nothing is changed
  */
-int ol_images_open(const char *dir, struct ol_driver *drv, const struct ol_images_options *options,
+int ol_images_open(const char *dir, struct ol_driver *drv, const struct ol_store_options *options,
                    struct ol_images **ret, struct ol_error *err);
 void ol_images_close(struct ol_images *images); /* accepts NULL */
 
