@@ -11,6 +11,7 @@
 #define OL_CLI_CLI_H
 
 #include "common/error.h"
+#include "common/fs/file.h"
 
 #include <argp.h>
 #include <stdbool.h>
@@ -100,6 +101,12 @@ void ol_cli_warn(struct ol_cli *cli, const char *fmt, ...) __attribute__((format
 void ol_cli_note(struct ol_cli *cli, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 void ol_cli_detail(struct ol_cli *cli, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
+/**
+ * Write a file at a path the user gave, whole or not at all: aside, then renamed. A FIFO or a
+ * device is written to as it is.
+ */
+int ol_cli_replace_file(const char *path, ol_fs_fill_fn *fill, void *data, struct ol_error *err);
+
 /** Colour may be used on this descriptor: a terminal, no NO_COLOR, no --no-color. */
 bool ol_cli_color(const struct ol_cli *cli, int fd);
 
@@ -130,6 +137,7 @@ bool ol_cli_parse_areas(const char *text, unsigned *ret_mask, const char **ret_b
 /* The subcommands. */
 int cmd_compare(struct ol_cli *cli, int argc, char **argv);
 int cmd_doctor(struct ol_cli *cli, int argc, char **argv);
+int cmd_image_export(struct ol_cli *cli, int argc, char **argv);
 int cmd_image_import(struct ol_cli *cli, int argc, char **argv);
 int cmd_image_ls(struct ol_cli *cli, int argc, char **argv);
 int cmd_image_rm(struct ol_cli *cli, int argc, char **argv);

@@ -235,24 +235,6 @@ static struct ol_report_style style_for(const struct ol_cli *cli, bool to_stdout
     return style;
 }
 
-static int write_output(const char *path, const char *text, size_t len, struct ol_error *err)
-{
-    const char *slash = strrchr(path, '/');
-    ol_auto_free char *dir = slash == NULL
-                                 ? strdup(".")
-                                 : strndup(path, slash == path ? 1 : (size_t)(slash - path));
-    ol_auto_fd int dir_fd = -1;
-    int r;
-
-    if (dir == NULL)
-        return ol_error_nomem(err);
-    dir_fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (dir_fd < 0)
-        return ol_error_sys(err, errno, "cannot open '%s' for --output", dir);
-    r = ol_fs_write_file_atomic(dir_fd, slash == NULL ? path : slash + 1, text, len, 0644, err);
-    return r < 0 ? ol_error_wrap(err, r, "--output '%s'", path) : 0;
-}
-
 static int print_report(struct ol_cli *cli, const struct compare_args *args,
                         const struct ol_report *report, struct ol_error *err)
 {
@@ -270,7 +252,10 @@ static int print_report(struct ol_cli *cli, const struct compare_args *args,
     r = ol_report_print(report, args->format, &style, out, err);
     if (fclose(out) != 0 && r == 0)
         r = ol_error_nomem(err);
-    return r < 0 ? r : write_output(args->output, text, len, err);
+    if (r == 0)
+        r = ol_cli_replace_file(args->output, ol_fs_fill_text, &(struct ol_fs_text){text, len},
+                                err);
+    return r < 0 ? ol_error_wrap(err, r, "--output '%s'", args->output) : 0;
 }
 
 /* ---- the run ---- */

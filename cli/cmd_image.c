@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* "overlab image …": the images of the data root. */
-#include "cli/engine.h"
+#include "cli/image.h"
 #include "cli/listing.h"
 
 #include "common/cleanup.h"
@@ -10,28 +10,7 @@
 #include <inttypes.h>
 #include <time.h>
 
-enum { KEY_VIEW = 0x400000, KEY_TAG, KEY_FORCE };
-
-#define OPTION_DRIVER                                                                              \
-    {                                                                                              \
-        "driver", 'd', "DRIVER", 0, "overlay2 (default), overlay, vfs or null, with options", 0    \
-    }
-#define OPTION_VIEW                                                                                \
-    {                                                                                              \
-        "view", KEY_VIEW, "VIEW", 0, "auto (default), kernel, userns or direct", 0                 \
-    }
-
-struct image_args {
-    const char *driver;
-    enum ol_view view;
-    bool force;
-    const char **tags; /* owned array of borrowed texts */
-    size_t n_tags;
-    const char **words; /* owned array of borrowed texts */
-    size_t n_words;
-};
-
-static void args_fini(struct image_args *args)
+void image_args_fini(struct image_args *args)
 {
     free(args->tags);
     free(args->words);
@@ -50,6 +29,20 @@ static bool add_text(struct ol_cli *cli, const char ***list, size_t *count, cons
     return true;
 }
 
+static bool take_compression(struct ol_cli *cli, const char *text, enum ol_compression *ret)
+{
+    static const char *const names[] = {
+        [OL_COMPRESS_NONE] = "none", [OL_COMPRESS_GZIP] = "gzip", [OL_COMPRESS_ZSTD] = "zstd"};
+
+    for (size_t i = 0; i < OL_ARRAY_LEN(names); i++)
+        if (strcmp(text, names[i]) == 0) {
+            *ret = (enum ol_compression)i;
+            return true;
+        }
+    (void)ol_cli_usage(cli, "no such compression '%s' (gzip, zstd, none)", text);
+    return false;
+}
+
 static bool take(struct ol_cli *cli, int key, char *arg, void *data)
 {
     ol_auto_error struct ol_error err = OL_ERROR_INIT;
@@ -59,23 +52,28 @@ static bool take(struct ol_cli *cli, int key, char *arg, void *data)
     case 'd':
         args->driver = arg;
         return true;
-    case KEY_VIEW:
+    case IMAGE_KEY_VIEW:
         if (ol_view_parse(arg, &args->view, &err) == 0)
             return true;
         (void)ol_cli_usage(cli, "%s", ol_error_text(&err));
         return false;
-    case KEY_FORCE:
+    case IMAGE_KEY_FORCE:
         args->force = true;
         return true;
-    case KEY_TAG:
+    case IMAGE_KEY_OUTPUT:
+        args->output = arg;
+        return true;
+    case IMAGE_KEY_COMPRESS:
+        return take_compression(cli, arg, &args->compression);
+    case IMAGE_KEY_TAG:
         return add_text(cli, &args->tags, &args->n_tags, arg);
     default:
         return add_text(cli, &args->words, &args->n_words, arg);
     }
 }
 
-static bool parse(struct ol_cli *cli, int argc, char **argv, const struct argp_option *options,
-                  unsigned min, unsigned max, const char *help, struct image_args *ret)
+bool image_parse(struct ol_cli *cli, int argc, char **argv, const struct argp_option *options,
+                 unsigned min, unsigned max, const char *help, struct image_args *ret)
 {
     const struct ol_cli_syntax syntax = {
         .options = options,
@@ -89,15 +87,12 @@ static bool parse(struct ol_cli *cli, int argc, char **argv, const struct argp_o
     *ret = (struct image_args){.driver = "overlay2", .view = OL_VIEW_AUTO};
     if (ol_cli_parse(cli, &syntax, argc, argv))
         return true;
-    args_fini(ret);
+    image_args_fini(ret);
     return false;
 }
 
-typedef int image_fn(struct ol_cli *cli, const struct image_args *args, struct ol_images *images,
-                     struct ol_error *err);
-
 /* Open, run, close; the error becomes the exit status. */
-static int run(struct ol_cli *cli, struct image_args *args, enum layer_need need, image_fn *fn)
+int image_run(struct ol_cli *cli, struct image_args *args, enum layer_need need, image_fn *fn)
 {
     ol_auto_error struct ol_error err = OL_ERROR_INIT;
     struct ol_engine *engine = NULL;
@@ -106,7 +101,7 @@ static int run(struct ol_cli *cli, struct image_args *args, enum layer_need need
     if (r == 0)
         r = fn(cli, args, ol_engine_images(engine), &err);
     ol_engine_close(engine);
-    args_fini(args);
+    image_args_fini(args);
     return r < 0 ? ol_cli_fail(cli, r, &err) : OL_EXIT_OK;
 }
 
@@ -229,22 +224,23 @@ static int import(struct ol_cli *cli, const struct image_args *args, struct ol_i
 int cmd_image_import(struct ol_cli *cli, int argc, char **argv)
 {
     static const struct argp_option options[] = {
-        OPTION_DRIVER,
-        {"tag", KEY_TAG, "NAME", 0, "name[:tag] of the image, instead of those in it; repeatable",
-         0},
-        OPTION_VIEW,
+        IMAGE_OPTION_DRIVER,
+        {"tag", IMAGE_KEY_TAG, "NAME", 0,
+         "name[:tag] of the image, instead of those in it; repeatable", 0},
+        IMAGE_OPTION_VIEW,
         {0},
     };
     struct image_args args;
 
-    if (!parse(cli, argc, argv, options, 1, 1,
-               "PATH is a docker-archive, an OCI layout (directory or tar), or a root file system "
-               "(tar or directory), plain or compressed. All images in it are imported; "
-               "'PATH#NAME' picks one. A root file system becomes an image of one layer, made at "
-               "SOURCE_DATE_EPOCH where that is set. Prints the ids and names.",
-               &args))
+    if (!image_parse(
+            cli, argc, argv, options, 1, 1,
+            "PATH is a docker-archive, an OCI layout (directory or tar), or a root file system "
+            "(tar or directory), plain or compressed. All images in it are imported; "
+            "'PATH#NAME' picks one. A root file system becomes an image of one layer, made at "
+            "SOURCE_DATE_EPOCH where that is set. Prints the ids and names.",
+            &args))
         return cli->status;
-    return run(cli, &args, LAYER_WRITE, import);
+    return image_run(cli, &args, LAYER_WRITE, import);
 }
 
 /* ---- ls ---- */
@@ -346,13 +342,13 @@ static int ls(struct ol_cli *cli, const struct image_args *args, struct ol_image
 
 int cmd_image_ls(struct ol_cli *cli, int argc, char **argv)
 {
-    static const struct argp_option options[] = {OPTION_DRIVER, OPTION_VIEW, {0}};
+    static const struct argp_option options[] = {IMAGE_OPTION_DRIVER, IMAGE_OPTION_VIEW, {0}};
     struct image_args args;
 
-    if (!parse(cli, argc, argv, options, 0, 0,
-               "BYTES is the sum over the image's layers, shared ones included.", &args))
+    if (!image_parse(cli, argc, argv, options, 0, 0,
+                     "BYTES is the sum over the image's layers, shared ones included.", &args))
         return cli->status;
-    return run(cli, &args, LAYER_READ, ls);
+    return image_run(cli, &args, LAYER_READ, ls);
 }
 
 /* ---- rm ---- */
@@ -392,17 +388,19 @@ static int rm(struct ol_cli *cli, const struct image_args *args, struct ol_image
 int cmd_image_rm(struct ol_cli *cli, int argc, char **argv)
 {
     static const struct argp_option options[] = {
-        OPTION_DRIVER,
-        {"force", KEY_FORCE, NULL, 0, "also with names in several repositories, or containers", 0},
-        OPTION_VIEW,
+        IMAGE_OPTION_DRIVER,
+        {"force", IMAGE_KEY_FORCE, NULL, 0,
+         "also with names in several repositories, or containers", 0},
+        IMAGE_OPTION_VIEW,
         {0},
     };
     struct image_args args;
 
-    if (!parse(cli, argc, argv, options, 1, 4096,
-               "IMAGE is a name, an id, or the beginning of an id. By name, the name goes, and the "
-               "image with its last name; then the layers nobody else uses.",
-               &args))
+    if (!image_parse(
+            cli, argc, argv, options, 1, 4096,
+            "IMAGE is a name, an id, or the beginning of an id. By name, the name goes, and the "
+            "image with its last name; then the layers nobody else uses.",
+            &args))
         return cli->status;
-    return run(cli, &args, LAYER_WRITE, rm);
+    return image_run(cli, &args, LAYER_WRITE, rm);
 }

@@ -12,6 +12,8 @@ enum {
 static const struct ol_cli_command table[] = {
     {"compare", "[IMAGE]", "cost of docker commits under each driver, side by side", cmd_compare,
      STORE_JSON},
+    {"image export", "IMAGE...", "write images as one archive for other engines", cmd_image_export,
+     STORE},
     {"image import", "PATH", "bring images into the data root", cmd_image_import, STORE_JSON},
     {"image ls", "", "list the images", cmd_image_ls, STORE_JSON},
     {"image rm", "IMAGE...", "remove images and the layers nobody else uses", cmd_image_rm,

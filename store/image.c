@@ -376,33 +376,10 @@ static int guess_compressed(int fd, enum ol_archive_guess *ret, struct ol_error 
     return 0;
 }
 
-/* An unlinked file in dir. Without O_TMPFILE (NFS, old overlayfs) a name is made and removed. */
-static int make_spool(const char *dir, struct ol_error *err)
-{
-    ol_auto_free char *name = NULL;
-    int fd = open(dir, O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
-
-    if (fd >= 0)
-        return fd;
-    if (asprintf(&name, "%s/overlab-spool.XXXXXX", dir) < 0) {
-        name = NULL;
-        return ol_error_nomem(err);
-    }
-    fd = mkostemp(name, O_CLOEXEC);
-    if (fd < 0)
-        return ol_error_sys(err, errno, "cannot make a temporary file in '%s'", dir);
-    if (unlink(name) < 0) {
-        int e = errno;
-        ol_fd_close(&fd);
-        return ol_error_sys(err, e, "cannot unlink '%s'", name);
-    }
-    return fd;
-}
-
 static int spool(int fd, const char *tmp_dir, int *ret_fd, struct ol_error *err)
 {
     const struct ol_input input = {.fd = fd, .offset = 0, .length = UINT64_MAX};
-    ol_auto_fd int copy = make_spool(tmp_dir, err);
+    ol_auto_fd int copy = ol_fs_open_unlinked(tmp_dir, err);
     int r;
 
     if (copy < 0)

@@ -123,8 +123,16 @@ int ol_fs_read_file(int dir_fd, const char *name, size_t max, struct ol_buf *buf
     return 0;
 }
 
-static int write_new(int dir_fd, const char *name, int flags, const void *data, size_t len,
-                     mode_t mode, bool sync, struct ol_error *err)
+int ol_fs_fill_text(int fd, void *data, struct ol_error *err)
+{
+    const struct ol_fs_text *text = data;
+    int r = ol_fault_hit("write") ? -EIO : ol_io_write(fd, text->data, text->len);
+
+    return r < 0 ? ol_error_sys(err, -r, "cannot write") : 0;
+}
+
+static int write_new(int dir_fd, const char *name, int flags, mode_t mode, ol_fs_fill_fn *fill,
+                     void *data, struct ol_error *err)
 {
     ol_auto_fd int fd = -1;
     int r;
@@ -134,18 +142,42 @@ static int write_new(int dir_fd, const char *name, int flags, const void *data, 
     fd = openat(dir_fd, name, O_WRONLY | O_CREAT | O_NOFOLLOW | O_CLOEXEC | flags, mode);
     if (fd < 0)
         return ol_error_sys(err, errno, "cannot create '%s'", name);
-    r = ol_fault_hit("write") ? -EIO : ol_io_write(fd, data, len);
-    if (r == 0 && fchmod(fd, mode) < 0)
-        r = -errno;
-    if (r == 0 && sync)
-        r = ol_fault_hit("fsync") ? -EIO : fsync(fd) < 0 ? -errno : 0;
-    return r < 0 ? ol_error_sys(err, -r, "cannot write '%s'", name) : 0;
+    r = fill(fd, data, err);
+    if (r < 0)
+        return ol_error_wrap(err, r, "'%s'", name);
+    if (fchmod(fd, mode) < 0)
+        return ol_error_sys(err, errno, "cannot set the mode of '%s'", name);
+    return (flags & O_EXCL) != 0 ? ol_fs_sync(fd, name, err) : 0;
 }
 
 int ol_fs_write_file(int dir_fd, const char *name, const void *data, size_t len, mode_t mode,
                      struct ol_error *err)
 {
-    return write_new(dir_fd, name, O_TRUNC, data, len, mode, false, err);
+    return write_new(dir_fd, name, O_TRUNC, mode, ol_fs_fill_text, &(struct ol_fs_text){data, len},
+                     err);
+}
+
+/* Without O_TMPFILE (NFS, old overlayfs) a name is made and removed. */
+int ol_fs_open_unlinked(const char *dir, struct ol_error *err)
+{
+    ol_auto_free char *name = NULL;
+    int fd = open(dir, O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+
+    if (fd >= 0)
+        return fd;
+    if (asprintf(&name, "%s/overlab-spool.XXXXXX", dir) < 0) {
+        name = NULL;
+        return ol_error_nomem(err);
+    }
+    fd = mkostemp(name, O_CLOEXEC);
+    if (fd < 0)
+        return ol_error_sys(err, errno, "cannot make a temporary file in '%s'", dir);
+    if (unlink(name) < 0) {
+        int e = errno;
+        ol_fd_close(&fd);
+        return ol_error_sys(err, e, "cannot unlink '%s'", name);
+    }
+    return fd;
 }
 
 /* "<prefix><16 hex digits>" from the kernel's random numbers. */
@@ -158,15 +190,15 @@ static int random_name(const char *prefix, char **ret)
     return asprintf(ret, "%s%016jx", prefix, (uintmax_t)n) < 0 ? -ENOMEM : 0;
 }
 
-int ol_fs_write_file_atomic(int dir_fd, const char *name, const void *data, size_t len, mode_t mode,
-                            struct ol_error *err)
+int ol_fs_replace_file(int dir_fd, const char *name, mode_t mode, ol_fs_fill_fn *fill, void *data,
+                       struct ol_error *err)
 {
     ol_auto_free char *aside = NULL;
     int r = random_name(".new-", &aside);
 
     if (r < 0)
         return ol_error_sys(err, -r, "cannot make a temporary name for '%s'", name);
-    r = write_new(dir_fd, aside, O_EXCL, data, len, mode, true, err);
+    r = write_new(dir_fd, aside, O_EXCL, mode, fill, data, err);
     if (r == 0 && (ol_fault_hit("renameat") || renameat(dir_fd, aside, dir_fd, name) < 0))
         r = ol_error_sys(err, errno, "cannot rename to '%s'", name);
     if (r < 0) {
@@ -174,6 +206,13 @@ int ol_fs_write_file_atomic(int dir_fd, const char *name, const void *data, size
         return r;
     }
     return ol_fs_sync(dir_fd, name, err);
+}
+
+int ol_fs_write_file_atomic(int dir_fd, const char *name, const void *data, size_t len, mode_t mode,
+                            struct ol_error *err)
+{
+    return ol_fs_replace_file(dir_fd, name, mode, ol_fs_fill_text, &(struct ol_fs_text){data, len},
+                              err);
 }
 
 int ol_fs_mkdir_temp(int dir_fd, const char *prefix, char **ret_name, struct ol_error *err)

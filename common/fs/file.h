@@ -54,8 +54,27 @@ int ol_fs_write_file(int dir_fd, const char *name, const void *data, size_t len,
 int ol_fs_write_file_atomic(int dir_fd, const char *name, const void *data, size_t len, mode_t mode,
                             struct ol_error *err);
 
+/* Writes what a file shall hold. @return 0 or negative errno */
+typedef int ol_fs_fill_fn(int fd, void *data, struct ol_error *err);
+
+/* What ol_fs_fill_text() writes. */
+struct ol_fs_text {
+    const void *data;
+    size_t len;
+};
+/** An ol_fs_fill_fn whose data is a struct ol_fs_text. */
+int ol_fs_fill_text(int fd, void *text, struct ol_error *err);
+
+/** As ol_fs_write_file_atomic() for content that fill writes. */
+int ol_fs_replace_file(int dir_fd, const char *name, mode_t mode, ol_fs_fill_fn *fill, void *data,
+                       struct ol_error *err);
+
 /** Make a directory "<prefix><random>" with mode 0700; *ret_name is owned by the caller. */
 int ol_fs_mkdir_temp(int dir_fd, const char *prefix, char **ret_name, struct ol_error *err);
+
+/** A file in dir without a name there, for reading and writing. @return a descriptor the caller
+ * owns */
+int ol_fs_open_unlinked(const char *dir, struct ol_error *err);
 
 /** renameat with a fault point; fails with EEXIST when the target exists (RENAME_NOREPLACE). */
 int ol_fs_rename_new(int old_dir_fd, const char *old_name, int new_dir_fd, const char *new_name,

@@ -122,8 +122,9 @@ static int run_zstd(struct ol_compress *c, const void *bytes, size_t len, ZSTD_E
     return r;
 }
 
-int ol_compress_write(struct ol_compress *c, const void *bytes, size_t len, struct ol_error *err)
+int ol_compress_write(void *compress, const void *bytes, size_t len, struct ol_error *err)
 {
+    struct ol_compress *c = compress;
     const uint8_t *at = bytes;
 
     if (c->kind == OL_COMPRESS_NONE)

@@ -25,7 +25,8 @@ int ol_compress_new(enum ol_compression kind, int level, ol_sink_fn *sink, void 
                     struct ol_compress **ret, struct ol_error *err);
 void ol_compress_free(struct ol_compress *c);
 
-int ol_compress_write(struct ol_compress *c, const void *bytes, size_t len, struct ol_error *err);
+/** An ol_sink_fn whose data is the object. */
+int ol_compress_write(void *compress, const void *bytes, size_t len, struct ol_error *err);
 
 /** The end of the stream; the object can only be freed afterwards. */
 int ol_compress_finish(struct ol_compress *c, struct ol_error *err);

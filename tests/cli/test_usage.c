@@ -31,7 +31,7 @@ static void help__of_each_subcommand(void **state)
         {"snapshot", "ls"},     {"snapshot", "tree"},  {"snapshot", "info"},
         {"snapshot", "usage"},  {"snapshot", "label"}, {"snapshot", "cleanup"},
         {"snapshot", "check"},  {"completion", NULL},  {"image", "import"},
-        {"image", "ls"},        {"image", "rm"},
+        {"image", "ls"},        {"image", "rm"},       {"image", "export"},
     };
 
     (void)state;
@@ -103,6 +103,8 @@ static void usage__says_what_is_wrong(void **state)
         {"--frobnicate"},
         {"layer"},
         {"layer", "frobnicate"},
+        {"image", "export"},
+        {"image", "export", "a", "--compress", "xz"},
         {"compare", "--frobnicate"},
         {"compare", "a", "b"},
         {"compare", "--rounds"},

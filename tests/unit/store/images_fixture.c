@@ -50,7 +50,7 @@ int images_try_open(struct images_fixture *f, struct ol_error *err)
     if (r == 0)
         r = ol_driver_fault_new(inner, &f->drv, err);
     if (r == 0)
-        r = ol_images_open(f->dir_path, f->drv, NULL, &f->images, err);
+        r = ol_images_open(f->dir_path, f->drv, &f->options, &f->images, err);
     if (r < 0)
         images_shut(f);
     return r;

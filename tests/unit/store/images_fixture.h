@@ -11,7 +11,8 @@
 struct images_fixture {
     struct test_dir dir; /* "home" is the driver's, "images" the store's */
     char *home, *dir_path;
-    struct ol_driver *drv; /* the fault decorator around vfs */
+    struct ol_store_options options; /* for the next images_reopen(); all off */
+    struct ol_driver *drv;           /* the fault decorator around vfs */
     struct ol_images *images;
 };
 
