@@ -3,6 +3,7 @@
  * Inside common/metadb. The files:
  *
  *   metadb.c     the environment, transactions, one value read, written, removed
+ *   pages.c      the file's pages, looked at before LMDB uses them
  *   record.c     the bytes of one snapshot's record
  *   snapshots.c  what containerd's storage package does in a transaction
  *   check.c      the checker

@@ -8,6 +8,7 @@
 
 #include "common/cleanup.h"
 #include "common/fault.h"
+#include "common/metadb/pages.h"
 
 #include <endian.h>
 #include <errno.h>
@@ -20,7 +21,10 @@
 /* Address space only: the file grows as it is written. 4 GiB are some ten million snapshots. */
 #define MAP_BYTES (sizeof(void *) > 4 ? (size_t)4 << 30 : (size_t)256 << 20)
 
-enum { READERS_MAX = 1024 }; /* transactions at once, over all processes */
+enum {
+    READERS_MAX = 1024, /* transactions at once, over all processes */
+    STALE_MAX = 1000,   /* states that may pass while a file is opened */
+};
 
 struct ol_metadb {
     char *path; /* owned */
@@ -217,40 +221,66 @@ static int check_format(struct ol_metadb *db, struct ol_error *err)
     return 0;
 }
 
+/* One look at the pages of the newest state. @return -ESTALE when it was overwritten meanwhile */
+static int check_pages_once(struct ol_metadb *db, struct ol_error *err)
+{
+    MDB_txn *txn = NULL;
+    int fd = -1;
+    int rc = mdb_txn_begin(db->env, NULL, MDB_RDONLY, &txn);
+    int r;
+
+    if (rc != 0)
+        return ol_metadb_error(db, rc, "read", err);
+    (void)mdb_env_get_fd(db->env, &fd); /* fails only for a NULL argument */
+    r = ol_pages_check(fd, db->path, mdb_txn_id(txn), MAP_BYTES, err);
+    mdb_txn_abort(txn);
+    return r;
+}
+
+/* Everything LMDB will follow in this file; see pages.h. */
+static int check_pages(struct ol_metadb *db, struct ol_error *err)
+{
+    int r = -ESTALE;
+
+    for (unsigned i = 0; r == -ESTALE && i < STALE_MAX; i++)
+        r = check_pages_once(db, err);
+    return r == -ESTALE ? ol_error_set(err, -EAGAIN, "'%s' changes too fast to be opened", db->path)
+                        : r;
+}
+
 /*
  * LMDB maps the file, and a page behind its end is SIGBUS. A file may rightly be shorter than its
  * last page number: pages that were taken and given back in one transaction are never written. So
- * a short file is filled up with a hole, which a tree never points into, and is then checked.
+ * a short file is filled up with a hole, which no tree points into (check_pages() has looked). The
+ * writer's lock keeps the length still meanwhile.
  */
-static int check_length(struct ol_metadb *db, struct ol_error *err)
+static int fill_up(struct ol_metadb *db, struct ol_error *err)
 {
-    ol_auto_metatxn struct ol_metatxn *txn = NULL;
     MDB_envinfo info;
     MDB_stat stat;
+    MDB_txn *txn = NULL;
+    uint64_t want;
     struct stat st;
     int fd = -1;
-    int r;
+    int r = 0;
+    int rc;
 
-    (void)mdb_env_info(db->env, &info); /* these three fail only for a NULL argument */
+    (void)mdb_env_get_fd(db->env, &fd); /* these three fail only for a NULL argument */
     (void)mdb_env_stat(db->env, &stat);
-    (void)mdb_env_get_fd(db->env, &fd);
+    (void)mdb_env_info(db->env, &info);
     if (fstat(fd, &st) < 0)
         return ol_error_sys(err, errno, "cannot stat '%s'", db->path);
     if ((uint64_t)st.st_size >= ((uint64_t)info.me_last_pgno + 1) * stat.ms_psize)
         return 0;
-    if (ftruncate(fd, (off_t)((info.me_last_pgno + 1) * stat.ms_psize)) < 0)
-        return ol_error_sys(err, errno, "cannot fill up '%s'", db->path);
-    r = open_buckets(db, false);
-    if (r == MDB_NOTFOUND)
-        return 0; /* still new */
-    if (r != 0)
-        return ol_error_set(err, -EUCLEAN, "'%s' is cut off (%s)", db->path, mdb_strerror(r));
-    r = ol_metadb_begin(db, false, &txn, err);
-    if (r == 0)
-        r = ol_meta_check(txn, NULL, NULL, err);
-    if (r < 0)
-        return ol_error_wrap(err, r, "'%s' is cut off", db->path);
-    return r == 0 ? 0 : ol_error_set(err, -EUCLEAN, "'%s' is cut off: %d findings", db->path, r);
+    rc = mdb_txn_begin(db->env, NULL, 0, &txn);
+    if (rc != 0)
+        return ol_metadb_error(db, rc, "begin a transaction on", err);
+    (void)mdb_env_info(db->env, &info);
+    want = ((uint64_t)info.me_last_pgno + 1) * stat.ms_psize;
+    if (fstat(fd, &st) < 0 || ((uint64_t)st.st_size < want && ftruncate(fd, (off_t)want) < 0))
+        r = ol_error_sys(err, errno, "cannot fill up '%s'", db->path);
+    mdb_txn_abort(txn);
+    return r;
 }
 
 static int open_env(struct ol_metadb *db, const struct ol_metadb_config *config,
@@ -258,9 +288,12 @@ static int open_env(struct ol_metadb *db, const struct ol_metadb_config *config,
 {
     unsigned flags = MDB_NOSUBDIR | MDB_NOTLS | (config->no_sync ? MDB_NOSYNC : 0);
     int dead = 0;
-    int r;
-    int rc = mdb_env_create(&db->env);
+    int r = ol_pages_check_head(db->path, err);
+    int rc;
 
+    if (r < 0)
+        return r;
+    rc = mdb_env_create(&db->env);
     if (rc == 0)
         rc = mdb_env_set_maxdbs(db->env, OL_BUCKETS);
     if (rc == 0)
@@ -273,7 +306,9 @@ static int open_env(struct ol_metadb *db, const struct ol_metadb_config *config,
         rc = mdb_reader_check(db->env, &dead); /* of processes that were killed */
     if (rc != 0)
         return ol_metadb_error(db, rc, "open", err);
-    r = check_length(db, err);
+    r = check_pages(db, err);
+    if (r == 0)
+        r = fill_up(db, err);
     if (r < 0)
         return r;
     rc = open_buckets(db, false);

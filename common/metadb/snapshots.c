@@ -58,6 +58,8 @@ static int next_id(struct ol_metatxn *txn, uint64_t *ret, struct ol_error *err)
 
     if (r < 0 && r != -ENOENT)
         return ol_meta_sequence(txn, &id, err);
+    if (id == UINT64_MAX)
+        return ol_error_set(err, -EUCLEAN, "the last id is damaged: there is none after it");
     *ret = ++id;
     stored = htole64(id);
     return ol_metatxn_put(txn, OL_BUCKET_STATE, sequence_key(),
@@ -154,12 +156,83 @@ static int store(struct ol_metatxn *txn, uint64_t id, const struct ol_snapshot_i
     return r;
 }
 
-static int store_id(struct ol_metatxn *txn, uint64_t id, const char *name, struct ol_error *err)
+/* @param fresh  the id was never used: where it is, the last id is damaged */
+static int store_id(struct ol_metatxn *txn, uint64_t id, const char *name, bool fresh,
+                    struct ol_error *err)
 {
     struct ol_key key;
+    int r;
 
     ol_id_key(id, &key);
-    return ol_metatxn_put(txn, OL_BUCKET_IDS, ol_key_val(&key), text_val(name), false, err);
+    r = ol_metatxn_put(txn, OL_BUCKET_IDS, ol_key_val(&key), text_val(name), fresh, err);
+    return r == -EEXIST
+               ? ol_error_set(err, -EUCLEAN, "the last id is damaged: the next one is used")
+               : r;
+}
+
+/* ---- all records ---- */
+
+/* Call fn for every record; one that is damaged ends it. */
+static int each_record(struct ol_metatxn *txn,
+                       int (*fn)(const struct ol_record *record, void *data, struct ol_error *err),
+                       void *data, struct ol_error *err)
+{
+    MDB_cursor *cursor = NULL;
+    MDB_val key;
+    MDB_val value;
+    int r = 0;
+    int rc = mdb_cursor_open(txn->mdb, ol_metadb_bucket(txn->db, OL_BUCKET_SNAPSHOTS), &cursor);
+
+    if (rc == 0)
+        rc = mdb_cursor_get(cursor, &key, &value, MDB_FIRST);
+    while (rc == 0 && r >= 0) {
+        struct ol_record record;
+
+        r = ol_record_read(&value, &record);
+        if (r < 0)
+            r = ol_error_set(err, r, "the record of snapshot '%.*s' is damaged", (int)key.mv_size,
+                             (const char *)key.mv_data);
+        if (r == 0)
+            r = fn(&record, data, err);
+        if (r >= 0)
+            rc = mdb_cursor_get(cursor, &key, &value, MDB_NEXT);
+    }
+    if (cursor != NULL)
+        mdb_cursor_close(cursor);
+    if (rc != 0 && rc != MDB_NOTFOUND)
+        return ol_metadb_error(txn->db, rc, "read", err);
+    return r < 0 ? r : 0;
+}
+
+struct id_user {
+    ol_meta_id_fn *fn;
+    void *data;
+};
+
+static int tell_id(const struct ol_record *record, void *data, struct ol_error *err)
+{
+    const struct id_user *user = data;
+
+    return user->fn(record->id, record->name, user->data, err);
+}
+
+int ol_meta_each_id(struct ol_metatxn *txn, ol_meta_id_fn *fn, void *data, struct ol_error *err)
+{
+    struct id_user user = {fn, data};
+
+    return each_record(txn, tell_id, &user, err);
+}
+
+static int refuse_parent(const struct ol_record *record, void *data, struct ol_error *err)
+{
+    const char *parent = *(const char *const *)data;
+
+    if (strcmp(record->parent, parent) != 0)
+        return 0;
+    return ol_error_set(err, -EUCLEAN,
+                        "cannot remove snapshot '%s': '%s' is its child, which the index of "
+                        "children does not have",
+                        parent, record->name);
 }
 
 static int check_parent(struct ol_metatxn *txn, const char *parent, int not_committed,
@@ -204,7 +277,7 @@ int ol_meta_create(struct ol_metatxn *txn, enum ol_snapshot_kind kind, const cha
     if (r == 0)
         r = store(txn, made.id, &info, &none, true, err);
     if (r == 0)
-        r = store_id(txn, made.id, key, err);
+        r = store_id(txn, made.id, key, true, err);
     if (r == 0 && above.id != 0)
         r = add_child(txn, above.id, made.id, key, err);
     if (r == 0)
@@ -286,7 +359,7 @@ int ol_meta_commit(struct ol_metatxn *txn, const char *key, const char *name,
     if (r == 0)
         r = store(txn, id, &info, usage, true, err);
     if (r == 0)
-        r = store_id(txn, id, name, err);
+        r = store_id(txn, id, name, false, err);
     if (r == 0 && parent_id != 0)
         r = add_child(txn, parent_id, id, name, err);
     return r;
@@ -310,6 +383,7 @@ int ol_meta_remove(struct ol_metatxn *txn, const char *key, uint64_t *ret_id, st
     struct ol_record record;
     struct ol_key name_key;
     struct ol_key id_key;
+    const char *name = key;
     uint64_t id;
     int r = require_used(txn, err);
 
@@ -321,6 +395,8 @@ int ol_meta_remove(struct ol_metatxn *txn, const char *key, uint64_t *ret_id, st
     r = has_children(txn, id, err);
     if (r > 0)
         return ol_error_set(err, -EBUSY, "cannot remove snapshot '%s': it has children", key);
+    if (r == 0) /* the index has no checksum, the records have */
+        r = each_record(txn, refuse_parent, &name, err);
     if (r == 0 && record.parent[0] != '\0')
         r = remove_child(txn, record.parent, id, err);
     if (r == 0)
@@ -381,39 +457,26 @@ int ol_meta_get(struct ol_metatxn *txn, const char *key, struct ol_meta_snapshot
     return 0;
 }
 
+struct walk {
+    ol_meta_walk_fn *fn;
+    void *data;
+};
+
+static int walk_one(const struct ol_record *record, void *data, struct ol_error *err)
+{
+    ol_auto_snapshot_info struct ol_snapshot_info info = {0};
+    const struct walk *walk = data;
+    int r = ol_record_info(record, &info, err);
+
+    return r < 0 ? r : walk->fn(record->id, &info, &record->usage, walk->data, err);
+}
+
 int ol_meta_walk(struct ol_metatxn *txn, ol_meta_walk_fn *fn, void *data, struct ol_error *err)
 {
-    MDB_cursor *cursor = NULL;
-    MDB_val key;
-    MDB_val value;
-    int rc = 0;
+    struct walk walk = {fn, data};
     int r = require_used(txn, err);
 
-    if (r < 0)
-        return r;
-    rc = mdb_cursor_open(txn->mdb, ol_metadb_bucket(txn->db, OL_BUCKET_SNAPSHOTS), &cursor);
-    if (rc == 0)
-        rc = mdb_cursor_get(cursor, &key, &value, MDB_FIRST);
-    while (rc == 0 && r >= 0) {
-        ol_auto_snapshot_info struct ol_snapshot_info info = {0};
-        struct ol_record record;
-
-        r = ol_record_read(&value, &record);
-        if (r < 0)
-            r = ol_error_set(err, r, "the record of snapshot '%.*s' is damaged", (int)key.mv_size,
-                             (const char *)key.mv_data);
-        if (r == 0)
-            r = ol_record_info(&record, &info, err);
-        if (r == 0)
-            r = fn(record.id, &info, &record.usage, data, err);
-        if (r >= 0)
-            rc = mdb_cursor_get(cursor, &key, &value, MDB_NEXT);
-    }
-    if (cursor != NULL)
-        mdb_cursor_close(cursor);
-    if (rc != 0 && rc != MDB_NOTFOUND)
-        return ol_metadb_error(txn->db, rc, "read", err);
-    return r < 0 ? r : 0;
+    return r < 0 ? r : each_record(txn, walk_one, &walk, err);
 }
 
 int ol_meta_id_used(struct ol_metatxn *txn, uint64_t id, struct ol_error *err)

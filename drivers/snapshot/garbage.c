@@ -83,7 +83,24 @@ static int list_dir(struct ol_snapshots *sn, struct ol_dirents *entries, struct 
     return r < 0 ? ol_error_sys(err, -r, "cannot read '%s'", sn->dir) : 0;
 }
 
-/* What no snapshot of the transaction's state owns. */
+static int by_text(const void *key, const void *item)
+{
+    return strcmp(key, *(char *const *)item);
+}
+
+/* What a record needs is no garbage, whatever the index of ids says. */
+static int refuse_used(uint64_t id, const char *name, void *data, struct ol_error *err)
+{
+    const struct garbage *garbage = data;
+    char text[OL_SNAPSHOT_NAME_SIZE];
+
+    ol_snapshot_name(id, "", text);
+    if (bsearch(text, garbage->names, garbage->count, sizeof *garbage->names, by_text) == NULL)
+        return 0;
+    return ol_error_set(err, -EUCLEAN, "snapshot '%s' is missing in the index of ids", name);
+}
+
+/* What no snapshot of the transaction's state owns. Names stay sorted. */
 static int collect(struct ol_snapshots *sn, struct ol_metatxn *txn, struct garbage *ret,
                    struct ol_error *err)
 {
@@ -97,7 +114,7 @@ static int collect(struct ol_snapshots *sn, struct ol_metatxn *txn, struct garba
 
         r = used < 0 ? used : used > 0 ? 0 : keep_name(ret, name, err);
     }
-    return r;
+    return r == 0 && ret->count > 0 ? ol_meta_each_id(txn, refuse_used, ret, err) : r;
 }
 
 /* Those that may be in the way of the next snapshot, under the lock. */

@@ -246,7 +246,7 @@ static void database__that_is_damaged_is_named(void **state)
     RUN(f, "", "prepare", "a");
     assert_int_equal(renameat(f->dir.fd, "root/snapshot/metadata.mdb", f->dir.fd, "saved"), 0);
     test_write(f->dir.fd, "root/snapshot/metadata.mdb", junk);
-    FAILS(f, 1, "metadata.mdb': it is no database", "ls");
+    FAILS(f, 1, "metadata.mdb' is no database", "ls");
     assert_int_equal(renameat(f->dir.fd, "saved", f->dir.fd, "root/snapshot/metadata.mdb"), 0);
     RUN(f, NULL, "info", "a");
 }

@@ -2,9 +2,10 @@
 /* Databases that are cut off, of another version, no database at all, or contradict themselves. */
 #include "support.h"
 
+#include "support/metadb_edit.h"
+
 #include <errno.h>
 #include <fcntl.h>
-#include <lmdb.h>
 #include <string.h>
 #include <sys/stat.h>
 
@@ -65,26 +66,6 @@ static void damage__a_file_that_is_no_database_is_refused(void **state)
     assert_message(&err, "no database");
 }
 
-/* Change the file as LMDB would, behind the store's back. */
-static void edit(struct meta_test *t, const char *bucket, void *key, size_t key_len, void *value,
-                 size_t value_len)
-{
-    MDB_env *env = NULL;
-    MDB_txn *txn = NULL;
-    MDB_dbi dbi;
-    MDB_val k = {key_len, key};
-    MDB_val v = {value_len, value};
-
-    assert_int_equal(mdb_env_create(&env), 0);
-    assert_int_equal(mdb_env_set_maxdbs(env, 8), 0);
-    assert_int_equal(mdb_env_open(env, t->path, MDB_NOSUBDIR, 0600), 0);
-    assert_int_equal(mdb_txn_begin(env, NULL, 0, &txn), 0);
-    assert_int_equal(mdb_dbi_open(txn, bucket, 0, &dbi), 0);
-    assert_int_equal(value != NULL ? mdb_put(txn, dbi, &k, &v, 0) : mdb_del(txn, dbi, &k, NULL), 0);
-    assert_int_equal(mdb_txn_commit(txn), 0);
-    mdb_env_close(env);
-}
-
 static void damage__a_newer_version_is_refused_by_name(void **state)
 {
     struct meta_test *t = *state;
@@ -92,7 +73,7 @@ static void damage__a_newer_version_is_refused_by_name(void **state)
     unsigned char format[8] = {2};
 
     meta_close(t);
-    edit(t, "state", (char[]){"format"}, 6, format, sizeof format);
+    metadb_edit(t->path, "state", (char[]){"format"}, 6, format, sizeof format);
     assert_int_equal(meta_open(t, &err), -EPROTO);
     assert_message(&err, "format 2");
 }
@@ -134,7 +115,7 @@ static void check__finds_a_damaged_record(void **state)
 
     meta_populate(t);
     meta_close(t);
-    edit(t, "snapshots", (char[]){"active-1"}, 8, (char[]){"not a record"}, 12);
+    metadb_edit(t->path, "snapshots", (char[]){"active-1"}, 8, (char[]){"not a record"}, 12);
     assert_finding(t, "'active-1' is damaged");
     assert_ok(meta_open(t, &err), &err);
     assert_ok(ol_metadb_begin(t->db, false, &txn, &err), &err);
@@ -152,12 +133,12 @@ static void check__finds_index_entries_missing_and_left_over(void **state)
 
     meta_populate(t);
     meta_close(t);
-    edit(t, "children", stray, sizeof stray, (char[]){"x"}, 1);
+    metadb_edit(t->path, "children", stray, sizeof stray, (char[]){"x"}, 1);
     assert_finding(t, "the index of children has 5 entries, 4 belong there");
-    edit(t, "children", stray, sizeof stray, NULL, 0);
-    edit(t, "ids", id, sizeof id, (char[]){"other"}, 5);
+    metadb_edit(t->path, "children", stray, sizeof stray, NULL, 0);
+    metadb_edit(t->path, "ids", id, sizeof id, (char[]){"other"}, 5);
     assert_finding(t, "'committed-1' has another name in the index of ids");
-    edit(t, "ids", id, sizeof id, NULL, 0);
+    metadb_edit(t->path, "ids", id, sizeof id, NULL, 0);
     assert_finding(t, "the index of ids has 6 entries");
 }
 
@@ -167,8 +148,50 @@ static void check__finds_a_parent_that_is_gone(void **state)
 
     meta_populate(t);
     meta_close(t);
-    edit(t, "snapshots", (char[]){"committed-2"}, 11, NULL, 0);
+    metadb_edit(t->path, "snapshots", (char[]){"committed-2"}, 11, NULL, 0);
     assert_finding(t, "entries");
+}
+
+/* A removal believes the records, not the index alone. */
+static void remove__of_a_parent_the_index_has_lost_is_refused(void **state)
+{
+    struct meta_test *t = *state;
+    ol_auto_error struct ol_error err = OL_ERROR_INIT;
+    ol_auto_metatxn struct ol_metatxn *txn = NULL;
+    unsigned char child[16] = {[7] = 1, [15] = 2};
+    unsigned char other[16] = {[7] = 1};
+
+    assert_int_equal(meta_create(t, OL_SNAPSHOT_ACTIVE, "a", NULL), 0);
+    assert_int_equal(meta_commit(t, "a", "base", 1), 0);
+    assert_int_equal(meta_create(t, OL_SNAPSHOT_ACTIVE, "child", "base"), 0);
+    meta_close(t);
+    metadb_edit(t->path, "children", child, sizeof child, NULL, 0);
+    other[0] = 1;
+    metadb_edit(t->path, "children", other, sizeof other, (char[]){"x"}, 1);
+    assert_ok(meta_open(t, &err), &err);
+    assert_ok(ol_metadb_begin(t->db, true, &txn, &err), &err);
+    assert_int_equal(ol_meta_remove(txn, "base", NULL, &err), -EUCLEAN);
+    assert_message(&err, "'child' is its child");
+    ol_metatxn_abort(ol_ptr_steal(txn));
+    meta_close(t);
+}
+
+static void create__with_an_id_that_is_used_is_refused(void **state)
+{
+    struct meta_test *t = *state;
+    ol_auto_error struct ol_error err = OL_ERROR_INIT;
+    unsigned char first[8] = {0};
+    unsigned char last[8] = {255, 255, 255, 255, 255, 255, 255, 255};
+
+    assert_int_equal(meta_create(t, OL_SNAPSHOT_ACTIVE, "a", NULL), 0);
+    meta_close(t);
+    metadb_edit(t->path, "state", (char[]){"sequence"}, 8, first, sizeof first);
+    assert_ok(meta_open(t, &err), &err);
+    assert_int_equal(meta_create(t, OL_SNAPSHOT_ACTIVE, "b", NULL), -EUCLEAN);
+    meta_close(t);
+    metadb_edit(t->path, "state", (char[]){"sequence"}, 8, last, sizeof last);
+    assert_ok(meta_open(t, &err), &err);
+    assert_int_equal(meta_create(t, OL_SNAPSHOT_ACTIVE, "b", NULL), -EUCLEAN);
 }
 
 static void open__twice_in_one_process_is_refused(void **state)
@@ -203,6 +226,8 @@ int main(void)
         meta_test(check__finds_a_damaged_record),
         meta_test(check__finds_index_entries_missing_and_left_over),
         meta_test(check__finds_a_parent_that_is_gone),
+        meta_test(remove__of_a_parent_the_index_has_lost_is_refused),
+        meta_test(create__with_an_id_that_is_used_is_refused),
         meta_test(open__twice_in_one_process_is_refused),
         cmocka_unit_test(open__in_a_directory_that_is_not_there_names_the_file),
     };
