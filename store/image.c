@@ -25,6 +25,7 @@ struct ol_image {
     size_t n_names;
     const struct ol_image_source_ops *ops;
     void *data; /* owned by ops */
+    bool verify; /* blobs against their digests */
 };
 
 const char *ol_image_format_name(enum ol_image_format format)
@@ -116,6 +117,11 @@ const char *ol_image_name(const struct ol_image *image, size_t index)
     return image->names[index];
 }
 
+void ol_image_verify_blobs(struct ol_image *image)
+{
+    image->verify = true;
+}
+
 size_t ol_image_layer_count(const struct ol_image *image)
 {
     return image->layers;
@@ -135,6 +141,7 @@ int ol_image_layer_open(const struct ol_image *image, size_t index, struct ol_im
         return ol_error_set(err, -EINVAL, "image '%s' has no layer %zu", image->source, index);
     memset(ret, 0, sizeof *ret);
     ret->own_fd = -1;
+    ret->verify = image->verify;
     r = image->ops->open_layer(image->data, index, ret, err);
     if (r < 0)
         return ol_error_wrap(err, r, "layer %zu of image '%s'", index, image->source);
@@ -154,60 +161,25 @@ int ol_image_layer_close(struct ol_image_stream *stream, struct ol_error *err)
     return r < 0 ? ol_error_wrap(err, r, "image '%s'", image->source) : 0;
 }
 
-/* Images whose layers are files of an archive. */
-struct files {
-    struct ol_archive *archive; /* owned */
-    char **members;             /* owned */
-    size_t count;
-};
-
-static int files_open(void *data, size_t index, struct ol_image_stream *ret, struct ol_error *err)
-{
-    const struct files *files = data;
-
-    return ol_archive_open(files->archive, files->members[index], &ret->input, &ret->own_fd, err);
-}
-
-static int files_close(void *data, struct ol_image_stream *stream, struct ol_error *err)
-{
-    (void)data;
-    (void)err;
-    ol_fd_close(&stream->own_fd);
-    return 0;
-}
-
-static void files_free(void *data)
-{
-    struct files *files = data;
-
-    for (size_t i = 0; i < files->count; i++)
-        free(files->members[i]);
-    free(files->members);
-    ol_archive_free(files->archive);
-    free(files);
-}
-
-static const struct ol_image_source_ops files_ops = {files_open, files_close, files_free};
-
 /* Takes what it uses out of parts; on failure it is as it was. */
 static int new_from_files(enum ol_image_format format, const char *source,
                           struct ol_archive *archive, struct ol_image_parts *parts,
                           struct ol_image **ret, struct ol_error *err)
 {
-    struct files *files = calloc(1, sizeof *files);
+    struct ol_image_files *files = NULL;
     struct ol_image *image = NULL;
-    int r;
+    int r = ol_image_new_custom(format, source, parts->config.layers, &ol_image_files_ops, NULL,
+                                &image, err);
 
-    if (files == NULL)
-        return ol_error_nomem(err);
-    r = ol_image_new_custom(format, source, parts->config.layers, &files_ops, files, &image, err);
+    if (r == 0)
+        r = ol_image_files_new(archive, parts, &files, err);
     if (r < 0) {
-        free(files);
+        if (image != NULL)
+            free(image->source);
+        free(image);
         return r;
     }
-    files->archive = ol_archive_ref(archive);
-    files->members = ol_ptr_steal(parts->members);
-    files->count = parts->config.layers;
+    image->data = files;
     image->config = parts->config;
     parts->config = (struct ol_image_config)OL_IMAGE_CONFIG_INIT;
     image->names = ol_ptr_steal(parts->names);
@@ -419,7 +391,7 @@ static int new_rootfs(const char *source,
     return r;
 }
 
-static bool is_compressed(const unsigned char *head, size_t len)
+bool ol_image_is_compressed(const unsigned char *head, size_t len)
 {
     static const struct {
         const char *bytes;
@@ -441,7 +413,7 @@ static bool is_compressed(const unsigned char *head, size_t len)
 static int open_file(const char *source, const struct ol_image_want *want, int *fd,
                      const char *tmp_dir, struct ol_image_set *ret, struct ol_error *err)
 {
-    unsigned char head[8];
+    unsigned char head[OL_IMAGE_MAGIC_SIZE];
     ssize_t n = ol_io_pread(*fd, head, sizeof head, 0);
     int r;
 
@@ -449,7 +421,7 @@ static int open_file(const char *source, const struct ol_image_want *want, int *
         return ol_error_sys(err, (int)-n, "cannot read the file");
     if (n == 0)
         return ol_error_set(err, -EBADMSG, "the file is empty");
-    if (is_compressed(head, (size_t)n))
+    if (ol_image_is_compressed(head, (size_t)n))
         r = open_compressed(source, want, *fd, tmp_dir, ret, err);
     else
         r = open_plain(source, want, *fd, ret, err);

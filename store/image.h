@@ -12,6 +12,7 @@
 #include "common/error.h"
 #include "common/io.h"
 
+#include <stdbool.h>
 #include <stddef.h>
 
 enum ol_image_format {
@@ -69,6 +70,11 @@ struct ol_image_config;
 /** The image's config, checked, as it came; NULL when the format has none. Lives as long as image.
  */
 const struct ol_image_config *ol_image_config_of(const struct ol_image *image);
+/**
+ * From now on a layer stored as "blobs/sha256/<hex>" is held against that digest while it is read;
+ * ol_image_layer_close() tells. It costs a thread, and the hash of what is stored compressed.
+ */
+void ol_image_verify_blobs(struct ol_image *image);
 size_t ol_image_layer_count(const struct ol_image *image);
 /** DiffID the image's config promises, or NULL when the format promises none. */
 const char *ol_image_layer_diff_id(const struct ol_image *image, size_t index);
@@ -78,12 +84,13 @@ struct ol_image_stream {
     struct ol_input input;        /* valid until closed */
     void *priv;                   /* the source's own */
     int own_fd;                   /* the source's own: a descriptor to close, or -1 */
+    bool verify;                  /* blobs are to be held against their digests */
     const struct ol_image *image; /* set by ol_image_layer_open(); NULL: not open */
 };
 int ol_image_layer_open(const struct ol_image *image, size_t index, struct ol_image_stream *ret,
                         struct ol_error *err);
-/** @return 0, or why the producer of the stream failed (a reader that stopped early is no failure).
- */
+/** @return 0, or why the producer of the stream failed (a reader that stopped early is no failure);
+ * -EBADMSG the blob is not what its name promises. */
 int ol_image_layer_close(struct ol_image_stream *stream, struct ol_error *err);
 
 /* For makers of images in memory or on the fly (the built-in image): open hands out a stream, of

@@ -82,6 +82,17 @@ static int refuse_foreign(const json_t *item, struct ol_error *err)
     return 0;
 }
 
+/* docker load takes any name; one that is a digest has to be right. */
+static int check_config_name(const char *name, const struct ol_image_parts *parts,
+                             struct ol_error *err)
+{
+    const char *hex = ol_image_blob_hex(name);
+
+    if (hex == NULL || strcmp(hex, ol_digest_hex(parts->config.id)) == 0)
+        return 0;
+    return ol_error_set(err, -EBADMSG, "config '%s' has the digest '%s'", name, parts->config.id);
+}
+
 static int read_config(const struct ol_archive *archive, const json_t *item,
                        struct ol_image_parts *parts, struct ol_error *err)
 {
@@ -92,7 +103,9 @@ static int read_config(const struct ol_archive *archive, const json_t *item,
     if (name == NULL)
         return ol_error_set(err, -EBADMSG, "'manifest.json' names no Config");
     r = ol_archive_read(archive, name, OL_IMAGE_JSON_MAX, &config, err);
-    return r < 0 ? r : ol_image_parts_config(parts, &config, err);
+    if (r == 0)
+        r = ol_image_parts_config(parts, &config, err);
+    return r < 0 ? r : check_config_name(name, parts, err);
 }
 
 static int read_layers(const struct ol_archive *archive, const json_t *item,

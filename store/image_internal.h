@@ -60,6 +60,19 @@ int ol_image_parts_config(struct ol_image_parts *parts, struct ol_buf *bytes, st
 int ol_image_parts_member(struct ol_image_parts *parts, const struct ol_archive *archive,
                           size_t index, const char *name, struct ol_error *err);
 
+/* image_files.c: layers that are files of an archive. */
+struct ol_image_files;
+extern const struct ol_image_source_ops ol_image_files_ops;
+/** The data of ol_image_files_ops; takes the members out of parts and a share in archive. */
+int ol_image_files_new(struct ol_archive *archive, struct ol_image_parts *parts,
+                       struct ol_image_files **ret, struct ol_error *err);
+/** The hex digits of a member "blobs/sha256/<hex>", or NULL. */
+const char *ol_image_blob_hex(const char *member);
+
+enum { OL_IMAGE_MAGIC_SIZE = 8 };
+/** Whether the first bytes of a file are those of gzip, bzip2, xz or zstd. */
+bool ol_image_is_compressed(const unsigned char *head, size_t len);
+
 /** Parse one whole JSON text; duplicate keys and trailing bytes are refused. */
 int ol_json_parse(const struct ol_buf *text, const char *what, json_t **ret, struct ol_error *err);
 /** Read and parse a file of the archive of at most OL_IMAGE_JSON_MAX bytes. */

@@ -48,6 +48,7 @@ static int prepare(struct import *im, struct ol_error *err)
         struct item *item = &im->items[i];
         item->source = im->set.items[i];
         item->config = ol_image_config_of(item->source);
+        ol_image_verify_blobs(item->source);
         item->done.source_format = ol_image_format_name(ol_image_format_of(item->source));
     }
     if (im->options->n_names > 0 && im->set.count != 1)

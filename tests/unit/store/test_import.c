@@ -1,0 +1,402 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* store/import.c: every format arrives as the same image, and nothing that fails or is killed on
+ * the way is ever visible. */
+#include "image_builder.h"
+#include "images_fixture.h"
+
+#include "common/fault.h"
+#include "store/import.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#define OCI_GZIP "application/vnd.oci.image.layer.v1.tar+gzip"
+#define OCI_TAR  "application/vnd.oci.image.layer.v1.tar"
+
+/* What was imported. */
+struct imported {
+    struct ol_imported items[8];
+    size_t count;
+};
+
+static int note(const struct ol_imported *imported, void *data)
+{
+    struct imported *all = data;
+
+    assert_true(all->count < OL_ARRAY_LEN(all->items));
+    all->items[all->count++] = *imported;
+    return 0;
+}
+
+static int try_import(struct images_fixture *f, const char *path, struct imported *ret,
+                      struct ol_error *err)
+{
+    const struct ol_import_options options = {0};
+
+    *ret = (struct imported){.count = 0};
+    return ol_images_import(f->images, path, &options, note, ret, err);
+}
+
+static void import_ok(struct images_fixture *f, const char *path, struct imported *ret)
+{
+    ol_auto_error struct ol_error err = OL_ERROR_INIT;
+
+    assert_ok(try_import(f, path, ret, &err), &err);
+}
+
+/* --- Archives --- */
+
+static char *docker_archive(struct images_fixture *f, const char *manifest)
+{
+    struct tarball tar = TARBALL_INIT;
+    struct parts p;
+
+    parts_make(&p);
+    add_layer_file(&tar, V1_A, &p.layer[0]);
+    add_layer_file(&tar, V1_B, &p.layer[1]);
+    tarball_add_file(&tar, "config.json", p.config);
+    tarball_add_file(&tar, "manifest.json", manifest != NULL ? manifest : p.manifest);
+    tarball_end(&tar);
+    parts_fini(&p);
+    return images_save(f, &tar, "docker.tar");
+}
+
+/* The layers as blobs compressed like this, under the digests of the compressed bytes. */
+static char *oci_archive(struct images_fixture *f, enum tarball_codec codec, const char *type,
+                         const char *file)
+{
+    struct tarball tar = TARBALL_INIT;
+    struct layout l;
+    struct parts p;
+
+    parts_make(&p);
+    for (int i = 0; i < 2; i++) {
+        tarball_compress(&p.layer[i], codec);
+        p.blob[i] = blob_of(p.layer[i].data, p.layer[i].len);
+    }
+    layout_make(&l, &p, type);
+    add_layout(&tar, &p, &l);
+    tarball_end(&tar);
+    layout_fini(&l);
+    parts_fini(&p);
+    return images_save(f, &tar, file);
+}
+
+static char *new_docker_archive(struct images_fixture *f)
+{
+    struct tarball tar = TARBALL_INIT;
+    struct layout l;
+    struct parts p;
+
+    parts_make(&p);
+    layout_make(&l, &p, OCI_TAR);
+    add_layout(&tar, &p, &l);
+    tarball_add_file(&tar, "manifest.json", l.docker);
+    tarball_end(&tar);
+    layout_fini(&l);
+    parts_fini(&p);
+    return images_save(f, &tar, "new.tar");
+}
+
+/* --- Formats --- */
+
+static void import__every_format_is_the_same_image(void **state)
+{
+    struct images_fixture *f = *state;
+    struct parts p;
+
+    parts_make(&p);
+    char *const paths[] = {
+        docker_archive(f, NULL),
+        new_docker_archive(f),
+        oci_archive(f, TARBALL_GZIP, OCI_GZIP, "gz.tar"),
+        oci_archive(f, TARBALL_ZSTD, "application/vnd.oci.image.layer.v1.tar+zstd", "zst.tar"),
+    };
+    for (size_t i = 0; i < OL_ARRAY_LEN(paths); i++) {
+        struct imported got;
+        import_ok(f, paths[i], &got);
+        assert_int_equal(got.count, 1);
+        assert_string_equal(got.items[0].image.id, p.config_blob.digest);
+        assert_int_equal(got.items[0].new_layers, i == 0 ? 2 : 0);
+        assert_int_equal(got.items[0].existed, i > 0);
+        free(paths[i]);
+    }
+    images_assert_holds(f, 1, 2); /* layers that were there are not stored twice */
+    parts_fini(&p);
+}
+
+static void import__an_archive_may_be_compressed_as_a_whole(void **state)
+{
+    struct images_fixture *f = *state;
+
+    for (int codec = TARBALL_GZIP; codec <= TARBALL_BZIP2; codec++) {
+        struct tarball tar = TARBALL_INIT;
+        struct imported got;
+        struct parts p;
+        ol_auto_free char *path = NULL;
+        parts_make(&p);
+        add_layer_file(&tar, V1_A, &p.layer[0]);
+        add_layer_file(&tar, V1_B, &p.layer[1]);
+        tarball_add_file(&tar, "config.json", p.config);
+        tarball_add_file(&tar, "manifest.json", p.manifest);
+        tarball_end(&tar);
+        tarball_compress(&tar, codec);
+        path = images_save(f, &tar, "all");
+        import_ok(f, path, &got);
+        assert_string_equal(got.items[0].image.id, p.config_blob.digest);
+        parts_fini(&p);
+    }
+    images_assert_holds(f, 1, 2);
+}
+
+static int first_name(const char *name, const char *id, void *data)
+{
+    (void)id;
+    (void)snprintf(data, 64, "%s", name);
+    return 1;
+}
+
+static void assert_named(struct images_fixture *f, const char *id, const char *name)
+{
+    char got[64] = "";
+
+    assert_int_equal(ol_images_tags(f->images, id, first_name, got, NULL), 1);
+    assert_string_equal(got, name);
+}
+
+static void import__an_oci_tag_gets_the_name_of_the_file(void **state)
+{
+    struct images_fixture *f = *state;
+    ol_auto_free char *path = oci_archive(f, TARBALL_GZIP, OCI_GZIP, "debian.oci.tar");
+    struct imported got;
+
+    import_ok(f, path, &got);
+    assert_named(f, got.items[0].image.id, "debian:v1");
+}
+
+#define BOTH_LAYERS "\"Layers\":[\"" V1_A "/layer.tar\",\"" V1_B "/layer.tar\"]"
+
+static void import__takes_all_images_of_an_archive_or_one(void **state)
+{
+    struct images_fixture *f = *state;
+    ol_auto_error struct ol_error err = OL_ERROR_INIT;
+    ol_auto_free char *path = docker_archive(
+        f, "[{\"Config\":\"config.json\",\"RepoTags\":[\"a:1\",\"a:2\"]," BOTH_LAYERS
+           "},{\"Config\":\"config.json\",\"RepoTags\":[\"b:1\"]," BOTH_LAYERS "}]");
+    ol_auto_free char *one = text_of("%s#b:1", path);
+    struct ol_stored_image image;
+    struct imported got;
+
+    import_ok(f, one, &got);
+    assert_int_equal(got.count, 1);
+    assert_int_equal(ol_images_find(f->images, "a:1", &image, NULL), -ENOENT);
+    import_ok(f, path, &got);
+    assert_int_equal(got.count, 2);
+    assert_ok(ol_images_find(f->images, "a:2", &image, &err), &err);
+}
+
+static void import__a_root_file_system_becomes_an_image(void **state)
+{
+    struct images_fixture *f = *state;
+    ol_auto_error struct ol_error err = OL_ERROR_INIT;
+    ol_auto_image_config struct ol_image_config config = OL_IMAGE_CONFIG_INIT;
+    const struct timespec created = {.tv_sec = 1700000000};
+    const char *const names[] = {"base"};
+    const struct ol_import_options options = {.names = names, .n_names = 1, .created = &created};
+    struct imported got = {.count = 0};
+    char first[OL_DIGEST_SIZE] = "";
+
+    for (int codec = TARBALL_GZIP; codec <= TARBALL_BZIP2; codec++) {
+        struct tarball tar = TARBALL_INIT;
+        ol_auto_free char *path = NULL;
+        tarball_add_dir(&tar, "etc/");
+        tarball_add_file(&tar, "etc/motd", "hello");
+        tarball_end(&tar);
+        tarball_compress(&tar, codec);
+        path = images_save(f, &tar, "root.tar");
+        got.count = 0;
+        assert_ok(ol_images_import(f->images, path, &options, note, &got, &err), &err);
+        if (first[0] != '\0') /* whatever carried it */
+            assert_string_equal(got.items[0].image.id, first);
+        memcpy(first, got.items[0].image.id, sizeof first);
+    }
+    assert_named(f, first, "base:latest");
+    assert_ok(ol_images_config(f->images, first, &config, &err), &err);
+    assert_string_equal(ol_image_config_text(&config, "created"), "2023-11-14T22:13:20Z");
+    assert_int_equal(json_array_size(ol_image_config_history(&config)), 1);
+    images_assert_holds(f, 1, 1);
+}
+
+static void import__a_directory_becomes_an_image(void **state)
+{
+    struct images_fixture *f = *state;
+    ol_auto_free char *path = text_of("%s/tree", f->dir.path);
+    struct imported got;
+
+    test_mkdir(f->dir.fd, "tree", 0755);
+    test_mkdir(f->dir.fd, "tree/etc", 0755);
+    test_write(f->dir.fd, "tree/etc/motd", "hello");
+    import_ok(f, path, &got);
+    assert_int_equal(got.items[0].new_layers, 1);
+    import_ok(f, path, &got);
+    assert_true(got.items[0].existed);
+}
+
+static void import__overlapping_images_share_their_layers(void **state)
+{
+    struct images_fixture *f = *state;
+    ol_auto_error struct ol_error err = OL_ERROR_INIT;
+    ol_auto_free char *whole = docker_archive(f, NULL);
+    ol_auto_free char *lower = NULL;
+    ol_auto_free char *config = NULL;
+    ol_auto_free char *ids = NULL;
+    struct tarball tar = TARBALL_INIT;
+    struct imported got;
+    struct parts p;
+
+    parts_make(&p);
+    ids = text_of("\"%s\"", p.blob[0].digest);
+    config = config_of(ids);
+    add_layer_file(&tar, V1_A, &p.layer[0]);
+    tarball_add_file(&tar, "config.json", config);
+    tarball_add_file(&tar, "manifest.json",
+                     "[{\"Config\":\"config.json\",\"RepoTags\":[\"low:1\"],\"Layers\":[\"" V1_A
+                     "/layer.tar\"]}]");
+    tarball_end(&tar);
+    lower = images_save(f, &tar, "lower.tar");
+    import_ok(f, lower, &got);
+    import_ok(f, whole, &got);
+    assert_int_equal(got.items[0].new_layers, 1);
+    images_assert_holds(f, 2, 2);
+    assert_ok(ol_images_remove(f->images, "t:v1", false, NULL, NULL, &err), &err);
+    images_assert_holds(f, 1, 1);
+    parts_fini(&p);
+}
+
+/* --- Failing and being killed --- */
+
+/* Every call that changes the world fails once: each time nothing is left, or all of it is there.
+ */
+static void import__failing_anywhere_leaves_nothing(void **state)
+{
+    struct images_fixture *f = *state;
+    ol_auto_free char *path = oci_archive(f, TARBALL_GZIP, OCI_GZIP, "t.tar");
+    bool delivered = true;
+    unsigned long n = 0;
+
+    while (delivered && n < 2000) {
+        ol_auto_error struct ol_error err = OL_ERROR_INIT;
+        struct imported got;
+        int r;
+        ol_fault_arm(++n);
+        r = try_import(f, path, &got, &err);
+        delivered = ol_fault_delivered();
+        ol_fault_arm(0);
+        if (r < 0) {
+            assert_non_null(err.message);
+            images_reopen(f); /* as the next process would: a clean-up can fail as well */
+            images_assert_holds(f, 0, 0);
+        } else {
+            images_assert_holds(f, 1, 2);
+            assert_ok(ol_images_remove(f->images, got.items[0].image.id, true, NULL, NULL, &err),
+                      &err);
+        }
+    }
+    assert_false(delivered);
+#if OL_FAULTS
+    assert_true(n > 20);
+#endif
+}
+
+static void import__a_failing_driver_leaves_nothing(void **state)
+{
+    struct images_fixture *f = *state;
+    ol_auto_free char *path = oci_archive(f, TARBALL_GZIP, OCI_GZIP, "t.tar");
+    unsigned long n = 0;
+    int r = -EIO;
+
+    while (r < 0 && n < 20) {
+        ol_auto_error struct ol_error err = OL_ERROR_INIT;
+        struct imported got;
+        ol_driver_fault_arm(f->drv, ++n);
+        r = try_import(f, path, &got, &err);
+        ol_driver_fault_arm(f->drv, 0);
+        if (r < 0)
+            images_assert_holds(f, 0, 0);
+    }
+    assert_true(n > 3 && r == 0);
+}
+
+static void remove_all(struct images_fixture *f)
+{
+    (void)ol_images_remove(f->images, "t:v1", true, NULL, NULL, NULL);
+}
+
+/* What a child does until it is killed: an image comes and goes. */
+static void churn(struct images_fixture *f, const char *path)
+{
+    for (;;) {
+        struct imported got;
+        (void)try_import(f, path, &got, NULL);
+        remove_all(f);
+    }
+}
+
+static void import__a_kill_at_any_time_is_healed(void **state)
+{
+    struct images_fixture *f = *state;
+    ol_auto_free char *path = docker_archive(f, NULL);
+    struct imported got;
+    char id[OL_DIGEST_SIZE];
+
+    import_ok(f, path, &got);
+    memcpy(id, got.items[0].image.id, sizeof id);
+    images_shut(f);
+    for (unsigned i = 0; i < 25; i++) {
+        struct ol_stored_image image;
+        pid_t pid = fork();
+        int status = 0;
+        bool there;
+        assert_true(pid >= 0);
+        if (pid == 0) {
+            images_reopen(f);
+            churn(f, path);
+            _exit(1);
+        }
+        (void)usleep(3000 + 1700 * i);
+        assert_int_equal(kill(pid, SIGKILL), 0);
+        assert_int_equal(waitpid(pid, &status, 0), pid);
+        assert_true(WIFSIGNALED(status));
+        images_reopen(f);
+        there = ol_images_find(f->images, id, &image, NULL) == 0;
+        images_assert_holds(f, there, there ? 2 : 0); /* whole, or not at all */
+        import_ok(f, path, &got);                     /* and it can be used */
+        remove_all(f);
+        images_assert_holds(f, 0, 0);
+        images_shut(f);
+    }
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, images_setup, images_teardown)
+
+int main(void)
+{
+    static const struct CMUnitTest tests[] = {
+        TEST(import__every_format_is_the_same_image),
+        TEST(import__an_archive_may_be_compressed_as_a_whole),
+        TEST(import__an_oci_tag_gets_the_name_of_the_file),
+        TEST(import__takes_all_images_of_an_archive_or_one),
+        TEST(import__a_root_file_system_becomes_an_image),
+        TEST(import__a_directory_becomes_an_image),
+        TEST(import__overlapping_images_share_their_layers),
+        TEST(import__failing_anywhere_leaves_nothing),
+        TEST(import__a_failing_driver_leaves_nothing),
+        TEST(import__a_kill_at_any_time_is_healed),
+    };
+
+    return cmocka_run_group_tests_name("import", tests, NULL, NULL);
+}
