@@ -138,6 +138,7 @@ bool ol_cli_parse_areas(const char *text, unsigned *ret_mask, const char **ret_b
 int cmd_compare(struct ol_cli *cli, int argc, char **argv);
 int cmd_doctor(struct ol_cli *cli, int argc, char **argv);
 int cmd_image_export(struct ol_cli *cli, int argc, char **argv);
+int cmd_check_store(struct ol_cli *cli, int argc, char **argv);
 int cmd_image_import(struct ol_cli *cli, int argc, char **argv);
 int cmd_image_ls(struct ol_cli *cli, int argc, char **argv);
 int cmd_image_rm(struct ol_cli *cli, int argc, char **argv);

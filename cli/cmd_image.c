@@ -45,18 +45,9 @@ static bool take_compression(struct ol_cli *cli, const char *text, enum ol_compr
 
 static bool take(struct ol_cli *cli, int key, char *arg, void *data)
 {
-    ol_auto_error struct ol_error err = OL_ERROR_INIT;
     struct image_args *args = data;
 
     switch (key) {
-    case 'd':
-        args->driver = arg;
-        return true;
-    case IMAGE_KEY_VIEW:
-        if (ol_view_parse(arg, &args->view, &err) == 0)
-            return true;
-        (void)ol_cli_usage(cli, "%s", ol_error_text(&err));
-        return false;
     case IMAGE_KEY_FORCE:
         args->force = true;
         return true;
@@ -67,8 +58,10 @@ static bool take(struct ol_cli *cli, int key, char *arg, void *data)
         return take_compression(cli, arg, &args->compression);
     case IMAGE_KEY_TAG:
         return add_text(cli, &args->tags, &args->n_tags, arg);
-    default:
+    case OL_CLI_ARGUMENT:
         return add_text(cli, &args->words, &args->n_words, arg);
+    default:
+        return engine_take(cli, &args->engine, key, arg);
     }
 }
 
@@ -84,7 +77,7 @@ bool image_parse(struct ol_cli *cli, int argc, char **argv, const struct argp_op
         .help = help,
     };
 
-    *ret = (struct image_args){.driver = "overlay2", .view = OL_VIEW_AUTO};
+    *ret = (struct image_args){.engine = ENGINE_ARGS_INIT};
     if (ol_cli_parse(cli, &syntax, argc, argv))
         return true;
     image_args_fini(ret);
@@ -96,24 +89,13 @@ int image_run(struct ol_cli *cli, struct image_args *args, enum layer_need need,
 {
     ol_auto_error struct ol_error err = OL_ERROR_INIT;
     struct ol_engine *engine = NULL;
-    int r = engine_open(cli, args->driver, args->view, need, &engine, &err);
+    int r = engine_open(cli, args->engine.driver, args->engine.view, need, &engine, &err);
 
     if (r == 0)
         r = fn(cli, args, ol_engine_images(engine), &err);
     ol_engine_close(engine);
     image_args_fini(args);
     return r < 0 ? ol_cli_fail(cli, r, &err) : OL_EXIT_OK;
-}
-
-/* Print and release. NULL: some part of it had no memory. */
-static int print_json(json_t *json, struct ol_error *err)
-{
-    if (json == NULL)
-        return ol_error_nomem(err);
-    (void)json_dumpf(json, stdout, JSON_INDENT(1)); /* main sees a failed write */
-    fputc('\n', stdout);
-    json_decref(json);
-    return 0;
 }
 
 /* A listing in the making: rows of text, or objects. */
@@ -134,8 +116,8 @@ static int append(const struct output *out, json_t *row)
 static int print_list(const struct output *out, const char *schema, const char *driver,
                       const char *key)
 {
-    return print_json(json_pack("{ss, ss, sO}", "schema", schema, "driver", driver, key, out->list),
-                      out->err);
+    return ol_cli_print_json(
+        json_pack("{ss, ss, sO}", "schema", schema, "driver", driver, key, out->list), out->err);
 }
 
 /* ---- import ---- */
@@ -216,7 +198,7 @@ static int import(struct ol_cli *cli, const struct image_args *args, struct ol_i
     }
     r = ol_images_import(images, args->words[0], &options, print_imported, &out, err);
     if (r == 0 && cli->json)
-        r = print_list(&out, "overlab.image.import/1", args->driver, "images");
+        r = print_list(&out, "overlab.image.import/1", args->engine.driver, "images");
     json_decref(out.list);
     return r;
 }
@@ -224,10 +206,10 @@ static int import(struct ol_cli *cli, const struct image_args *args, struct ol_i
 int cmd_image_import(struct ol_cli *cli, int argc, char **argv)
 {
     static const struct argp_option options[] = {
-        IMAGE_OPTION_DRIVER,
+        ENGINE_OPTION_DRIVER,
         {"tag", IMAGE_KEY_TAG, "NAME", 0,
          "name[:tag] of the image, instead of those in it; repeatable", 0},
-        IMAGE_OPTION_VIEW,
+        ENGINE_OPTION_VIEW,
         {0},
     };
     struct image_args args;
@@ -332,7 +314,7 @@ static int ls(struct ol_cli *cli, const struct image_args *args, struct ol_image
     if (r == 0)
         r = ol_images_list(images, ls_image, &out, err);
     if (r == 0 && cli->json)
-        r = print_list(&out, "overlab.image.ls/1", args->driver, "images");
+        r = print_list(&out, "overlab.image.ls/1", args->engine.driver, "images");
     else if (r == 0)
         r = ol_listing_print(out.listing, err);
     ol_listing_free(out.listing);
@@ -342,7 +324,7 @@ static int ls(struct ol_cli *cli, const struct image_args *args, struct ol_image
 
 int cmd_image_ls(struct ol_cli *cli, int argc, char **argv)
 {
-    static const struct argp_option options[] = {IMAGE_OPTION_DRIVER, IMAGE_OPTION_VIEW, {0}};
+    static const struct argp_option options[] = {ENGINE_OPTION_DRIVER, ENGINE_OPTION_VIEW, {0}};
     struct image_args args;
 
     if (!image_parse(cli, argc, argv, options, 0, 0,
@@ -380,7 +362,7 @@ static int rm(struct ol_cli *cli, const struct image_args *args, struct ol_image
     if (out.lost)
         r = ol_error_nomem(err);
     if (r == 0 && cli->json)
-        r = print_list(&out, "overlab.image.rm/1", args->driver, "removed");
+        r = print_list(&out, "overlab.image.rm/1", args->engine.driver, "removed");
     json_decref(out.list);
     return r;
 }
@@ -388,10 +370,10 @@ static int rm(struct ol_cli *cli, const struct image_args *args, struct ol_image
 int cmd_image_rm(struct ol_cli *cli, int argc, char **argv)
 {
     static const struct argp_option options[] = {
-        IMAGE_OPTION_DRIVER,
+        ENGINE_OPTION_DRIVER,
         {"force", IMAGE_KEY_FORCE, NULL, 0,
          "also with names in several repositories, or containers", 0},
-        IMAGE_OPTION_VIEW,
+        ENGINE_OPTION_VIEW,
         {0},
     };
     struct image_args args;

@@ -58,9 +58,9 @@ int cmd_image_export(struct ol_cli *cli, int argc, char **argv)
          "of the layers in it; default none, as docker save does. docker before 23 and umoci read "
          "no zstd",
          0},
-        IMAGE_OPTION_DRIVER,
+        ENGINE_OPTION_DRIVER,
         {"output", IMAGE_KEY_OUTPUT, "FILE", 0, "write to FILE, whole or not at all; -: stdout", 0},
-        IMAGE_OPTION_VIEW,
+        ENGINE_OPTION_VIEW,
         {0},
     };
     struct image_args args;

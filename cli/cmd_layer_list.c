@@ -28,17 +28,6 @@ static int run(struct ol_cli *cli, struct layer_args *args, layer_look *look)
     return r < 0 ? ol_cli_fail(cli, r, &err) : OL_EXIT_OK;
 }
 
-/* Print and release. NULL: some part of it had no memory. */
-static int print_json(json_t *json, struct ol_error *err)
-{
-    if (json == NULL)
-        return ol_error_nomem(err);
-    (void)json_dumpf(json, stdout, JSON_INDENT(1)); /* main sees a failed write */
-    fputc('\n', stdout);
-    json_decref(json);
-    return 0;
-}
-
 static json_t *document(const char *schema, const struct layer_args *args)
 {
     return json_pack("{ss, ss}", "schema", schema, "driver", args->driver);
@@ -95,7 +84,7 @@ static int changes_json(const struct layer_args *args, const struct ol_changes *
         if (json_array_append_new(list, change_json(&changes->items[i])) < 0)
             goto no_memory;
     }
-    return print_json(json, err);
+    return ol_cli_print_json(json, err);
 
 no_memory:
     json_decref(json);
@@ -201,7 +190,7 @@ static int ls(struct ol_cli *cli, const struct layer_args *args, struct layer_se
     for (size_t i = 0; i < list.count && r == 0; i++)
         r = json_array_append_new(layers, json_string(list.ids[i]));
     if (r == 0)
-        return print_json(json, err);
+        return ol_cli_print_json(json, err);
     json_decref(json);
     return ol_error_nomem(err);
 }
@@ -288,7 +277,7 @@ static int du_json(const struct layer_args *args, const struct layer_session *se
     if (r == 0 && json_object_set_new(json, "home", usage_json(NULL, &usage)) < 0)
         r = ol_error_nomem(err);
     if (r == 0)
-        return print_json(json, err);
+        return ol_cli_print_json(json, err);
     json_decref(json);
     return r;
 }
@@ -360,7 +349,7 @@ static int show_json(const struct layer_args *args, const struct ol_pairs *pairs
             0)
             goto no_memory;
     }
-    return print_json(json, err);
+    return ol_cli_print_json(json, err);
 
 no_memory:
     json_decref(json);

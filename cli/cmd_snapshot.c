@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* "overlab snapshot …", the half that changes something. */
+#include "cli/listing.h"
 #include "cli/snapshot.h"
 
 #include "common/cleanup.h"
@@ -74,7 +75,7 @@ static int print_applied(struct ol_cli *cli, const char *key, const struct ol_la
         json_decref(json);
         json = NULL;
     }
-    return snapshot_print_json(json, err);
+    return ol_cli_print_json(json, err);
 }
 
 /* One that exists must be empty and on the parent that was named. */
@@ -187,7 +188,7 @@ static int mounts_json(const char *key, const struct ol_snapshot_mount *mount, s
         json_decref(json);
         json = NULL;
     }
-    return snapshot_print_json(json, err);
+    return ol_cli_print_json(json, err);
 }
 
 static int mounts(struct ol_cli *cli, const struct snapshot_args *args, struct ol_snapshots *sn,

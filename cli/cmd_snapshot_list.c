@@ -93,7 +93,7 @@ static int print_list_json(const char *schema, struct shown_list *list, struct o
         json_decref(json);
         json = NULL;
     }
-    return snapshot_print_json(json, err);
+    return ol_cli_print_json(json, err);
 }
 
 /* ---- ls ---- */
@@ -226,7 +226,7 @@ static int info_json(const struct ol_snapshot_info *info, const struct ol_snapsh
         json_decref(json);
         json = NULL;
     }
-    return snapshot_print_json(json, err);
+    return ol_cli_print_json(json, err);
 }
 
 static int info(struct ol_cli *cli, const struct snapshot_args *args, struct ol_snapshots *sn,
@@ -316,11 +316,10 @@ static int usage(struct ol_cli *cli, const struct snapshot_args *args, struct ol
             r = ol_error_nomem(err);
     }
     if (r == 0)
-        r = cli->json
-                ? snapshot_print_json(json_pack("{ss, sO}", "schema", "overlab.snapshot.usage/1",
-                                                "snapshots", rows),
-                                      err)
-                : ol_listing_print(listing, err);
+        r = cli->json ? ol_cli_print_json(json_pack("{ss, sO}", "schema",
+                                                    "overlab.snapshot.usage/1", "snapshots", rows),
+                                          err)
+                      : ol_listing_print(listing, err);
     json_decref(rows);
     ol_listing_free(listing);
     return r;

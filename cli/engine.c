@@ -2,16 +2,48 @@
 /* The engine of the data root; see engine.h. */
 #include "cli/engine.h"
 
+bool engine_take(struct ol_cli *cli, struct engine_args *args, int key, char *arg)
+{
+    ol_auto_error struct ol_error err = OL_ERROR_INIT;
+
+    if (key == 'd') {
+        args->driver = arg;
+        return true;
+    }
+    if (ol_view_parse(arg, &args->view, &err) == 0)
+        return true;
+    (void)ol_cli_usage(cli, "%s", ol_error_text(&err));
+    return false;
+}
+
+static int open_config(struct ol_cli *cli, enum ol_view view, enum layer_need need,
+                       struct ol_engine_config *config, struct ol_engine **ret,
+                       struct ol_error *err)
+{
+    int r = layer_choose_view(cli->root, view, &config->view, err);
+
+    if (r == 0)
+        r = layer_enter_view(config->view, need, err);
+    if (r < 0)
+        return r;
+    config->root = cli->root;
+    config->keep_owner = need == LAYER_WRITE && ol_view_can_keep_owner(cli->root);
+    return ol_engine_open(config, ret, err);
+}
+
 int engine_open(struct ol_cli *cli, const char *driver, enum ol_view view, enum layer_need need,
                 struct ol_engine **ret, struct ol_error *err)
 {
-    struct ol_engine_config config = {.root = cli->root, .driver = driver, .sync = true};
-    int r = layer_choose_view(cli->root, view, &config.view, err);
+    struct ol_engine_config config = {.driver = driver, .sync = true};
 
-    if (r == 0)
-        r = layer_enter_view(config.view, need, err);
-    if (r < 0)
-        return r;
-    config.keep_owner = need == LAYER_WRITE && ol_view_can_keep_owner(cli->root);
-    return ol_engine_open(&config, ret, err);
+    return open_config(cli, view, need, &config, ret, err);
+}
+
+int engine_open_checking(struct ol_cli *cli, const struct engine_args *args, ol_problem_fn *problem,
+                         void *data, struct ol_engine **ret, struct ol_error *err)
+{
+    struct ol_engine_config config = {
+        .driver = args->driver, .problem = problem, .problem_data = data};
+
+    return open_config(cli, args->view, LAYER_READ, &config, ret, err);
 }

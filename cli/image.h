@@ -7,25 +7,14 @@
 #include "common/layer/compress.h"
 
 enum {
-    IMAGE_KEY_VIEW = 0x400000,
-    IMAGE_KEY_TAG,
+    IMAGE_KEY_TAG = 0x600000,
     IMAGE_KEY_FORCE,
     IMAGE_KEY_COMPRESS,
     IMAGE_KEY_OUTPUT = 'o',
 };
 
-#define IMAGE_OPTION_DRIVER                                                                        \
-    {                                                                                              \
-        "driver", 'd', "DRIVER", 0, "overlay2 (default), overlay, vfs or null, with options", 0    \
-    }
-#define IMAGE_OPTION_VIEW                                                                          \
-    {                                                                                              \
-        "view", IMAGE_KEY_VIEW, "VIEW", 0, "auto (default), kernel, userns or direct", 0           \
-    }
-
 struct image_args {
-    const char *driver;
-    enum ol_view view;
+    struct engine_args engine;
     bool force;
     const char *output; /* borrowed; NULL: not given */
     enum ol_compression compression;

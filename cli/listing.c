@@ -85,3 +85,13 @@ void ol_listing_free(struct ol_listing *listing)
     scols_unref_table(listing->table);
     free(listing);
 }
+
+int ol_cli_print_json(json_t *json, struct ol_error *err)
+{
+    if (json == NULL)
+        return ol_error_nomem(err);
+    (void)json_dumpf(json, stdout, JSON_INDENT(1)); /* main sees a failed write */
+    fputc('\n', stdout);
+    json_decref(json);
+    return 0;
+}

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Small tables on stdout, drawn by libsmartcols. */
+/* Small tables on stdout, drawn by libsmartcols, and JSON. */
 #ifndef OL_CLI_LISTING_H
 #define OL_CLI_LISTING_H
 
 #include "common/error.h"
 
+#include <jansson.h>
 #include <stdbool.h>
 #include <stddef.h>
 
@@ -25,5 +26,8 @@ int ol_listing_cell(struct ol_listing *listing, struct ol_error *err, const char
 /** Print to stdout; a listing without rows prints nothing. */
 int ol_listing_print(struct ol_listing *listing, struct ol_error *err);
 void ol_listing_free(struct ol_listing *listing);
+
+/** Print to stdout and release. @param json NULL: some part of it had no memory, -ENOMEM */
+int ol_cli_print_json(json_t *json, struct ol_error *err);
 
 #endif

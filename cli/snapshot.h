@@ -40,8 +40,6 @@ typedef int snapshot_fn(struct ol_cli *cli, const struct snapshot_args *args,
  */
 int snapshot_run(struct ol_cli *cli, struct snapshot_args *args, bool mounts, snapshot_fn *fn);
 
-/** Print and release. NULL: some part of it had no memory. */
-int snapshot_print_json(json_t *json, struct ol_error *err);
 /** Set object[key] to text, or object["<key>_hex"] where it is not UTF-8. @return 0 or -1 */
 int snapshot_json_text(json_t *object, const char *key, const char *text);
 

@@ -146,16 +146,6 @@ int snapshot_run(struct ol_cli *cli, struct snapshot_args *args, bool mounts, sn
     return r < 0 ? ol_cli_fail(cli, r, &err) : OL_EXIT_OK;
 }
 
-int snapshot_print_json(json_t *json, struct ol_error *err)
-{
-    if (json == NULL)
-        return ol_error_nomem(err);
-    (void)json_dumpf(json, stdout, JSON_INDENT(1)); /* main sees a failed write */
-    fputc('\n', stdout);
-    json_decref(json);
-    return 0;
-}
-
 int snapshot_json_text(json_t *object, const char *key, const char *text)
 {
     ol_auto_free char *hex_key = NULL;

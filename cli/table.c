@@ -51,6 +51,8 @@ static const struct ol_cli_command table[] = {
      STORE},
     {"doctor", "[DIR]", "say what this kernel, file system and user can do", cmd_doctor,
      OL_CLI_HAS_JSON},
+    {"check-store", "", "hold images, layers and driver against each other", cmd_check_store,
+     STORE_JSON},
     {"completion", "[bash]", "print the completion script for a shell", cmd_completion, 0},
 };
 

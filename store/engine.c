@@ -27,7 +27,8 @@ static int path_of(const struct ol_engine_config *config, const char *before, ch
 int ol_engine_open(const struct ol_engine_config *config, struct ol_engine **ret,
                    struct ol_error *err)
 {
-    struct ol_store_options options = {.sync = config->sync};
+    struct ol_store_options options = {
+        .sync = config->sync, .problem = config->problem, .problem_data = config->problem_data};
     struct ol_driver_config driver = {
         .view = config->view, .keep_owner = config->keep_owner, .shared = true};
     struct ol_engine *engine = calloc(1, sizeof *engine);

@@ -11,11 +11,13 @@
 struct ol_engine;
 
 struct ol_engine_config {
-    const char *root;   /* absolute; made when missing */
-    const char *driver; /* full name with options, as for ol_driver_open() */
-    enum ol_view view;  /* of this root, entered by the caller; never auto */
-    bool keep_owner;    /* as in struct ol_driver_config */
-    bool sync;          /* fsync the layers' metadata */
+    const char *root;       /* absolute; made when missing */
+    const char *driver;     /* full name with options, as for ol_driver_open() */
+    enum ol_view view;      /* of this root, entered by the caller; never auto */
+    bool keep_owner;        /* as in struct ol_driver_config */
+    bool sync;              /* fsync the layers' metadata */
+    ol_problem_fn *problem; /* as in struct ol_store_options */
+    void *problem_data;
 };
 
 /**

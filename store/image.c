@@ -24,7 +24,7 @@ struct ol_image {
     char **names;                  /* owned; n_names of them */
     size_t n_names;
     const struct ol_image_source_ops *ops;
-    void *data; /* owned by ops */
+    void *data;  /* owned by ops */
     bool verify; /* blobs against their digests */
 };
 

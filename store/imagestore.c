@@ -124,7 +124,8 @@ static int load_image(struct ol_images *images, const char *hex, struct ol_error
     return 0;
 }
 
-static int load(struct ol_images *images, struct ol_error *err)
+static int load(struct ol_images *images, const struct ol_store_options *options,
+                struct ol_error *err)
 {
     ol_auto_dirents struct ol_dirents names = OL_DIRENTS_INIT;
     int r = ol_dirents_read(&names, images->content_fd, true);
@@ -133,9 +134,14 @@ static int load(struct ol_images *images, struct ol_error *err)
         return ol_error_sys(err, -r, "cannot read the images of '%s'", images->dir);
     for (size_t i = 0; r == 0 && i < names.count; i++) {
         if (ol_layerdb_id_valid(names.items[i].name))
-            r = load_image(images, names.items[i].name, err);
+            r = ol_store_problem(options, load_image(images, names.items[i].name, err), err);
     }
-    return r < 0 ? r : ol_tags_read(images->dir_fd, &images->tags, err);
+    if (r < 0)
+        return r;
+    r = ol_tags_read(images->dir_fd, &images->tags, err);
+    if (r < 0)
+        r = ol_error_wrap(err, r, "image store '%s'", images->dir);
+    return ol_store_problem(options, r, err);
 }
 
 struct chains {
@@ -181,25 +187,34 @@ static int open_layers(struct ol_images *images, struct ol_driver *drv,
     return ol_store_open(path, drv, options, &images->layers, err);
 }
 
+/* What a killed process left. Without knowing every image nobody can tell what is left over. */
+static int heal(struct ol_images *images, struct ol_error *err)
+{
+    int r = ol_imagedb_heal(images, err);
+
+    return r < 0 ? r : drop_orphans(images, err);
+}
+
 int ol_images_open(const char *dir, struct ol_driver *drv, const struct ol_store_options *options,
                    struct ol_images **ret, struct ol_error *err)
 {
+    static const struct ol_store_options defaults = {0};
     struct ol_images *images = calloc(1, sizeof *images);
     int r;
 
     if (images == NULL)
         return ol_error_nomem(err);
+    if (options == NULL)
+        options = &defaults;
     images->dir_fd = images->content_fd = images->metadata_fd = -1;
     images->dir = strdup(dir);
     r = images->dir == NULL ? ol_error_nomem(err) : ol_imagedb_open(images, err);
     if (r == 0)
         r = open_layers(images, drv, options, err);
     if (r == 0)
-        r = load(images, err);
-    if (r == 0)
-        r = ol_imagedb_heal(images, err);
-    if (r == 0)
-        r = drop_orphans(images, err);
+        r = load(images, options, err);
+    if (r == 0 && options->problem == NULL)
+        r = heal(images, err);
     if (r < 0) {
         ol_images_close(images);
         return r;

@@ -190,6 +190,15 @@ int ol_store_remove_driver_layers(const struct ol_store *store, const char *id,
 
 /* --- Opening --- */
 
+int ol_store_problem(const struct ol_store_options *options, int r, struct ol_error *err)
+{
+    if (r == 0 || r == -ENOMEM || options->problem == NULL)
+        return r;
+    options->problem(ol_error_text(err), options->problem_data);
+    ol_error_fini(err);
+    return 0;
+}
+
 static int read_layer_entry(struct ol_store *store, const char *hex, struct ol_error *err)
 {
     struct ol_layer_entry *entry;
@@ -235,7 +244,7 @@ static int read_names(struct ol_store *store, int dir_fd, const char *what,
         return ol_error_sys(err, -r, "cannot read '%s' of layer store '%s'", what, store->dir);
     for (size_t i = 0; r == 0 && i < names.count; i++) {
         if (wanted(names.items[i].name))
-            r = fn(store, names.items[i].name, err);
+            r = ol_store_problem(&store->options, fn(store, names.items[i].name, err), err);
         else
             ol_trace(OL_TRACE_STORE, "passing over '%s/%s'", what, names.items[i].name);
     }
@@ -272,13 +281,14 @@ static int link_all(struct ol_store *store, struct ol_error *err)
     int r = 0;
 
     for (size_t i = 0; r == 0 && i < store->n_layers; i++)
-        r = link_layer(store, store->layers[i], err);
+        r = ol_store_problem(&store->options, link_layer(store, store->layers[i], err), err);
     for (size_t i = 0; r == 0 && i < store->n_containers; i++) {
         const struct ol_store_container *c = &store->containers[i].container;
         struct ol_layer_entry *parent = NULL;
         r = ol_store_hold(store, c->parent, &parent, err);
         if (r < 0)
-            r = ol_error_wrap(err, r, "container '%s'", c->id);
+            r = ol_store_problem(&store->options, ol_error_wrap(err, r, "container '%s'", c->id),
+                                 err);
     }
     return r;
 }
@@ -308,7 +318,7 @@ static int check_unique(const struct ol_store *store, struct ol_error *err)
     return 0;
 }
 
-static bool owned(const struct ol_store *store, const char *driver_id)
+bool ol_store_owns(const struct ol_store *store, const char *driver_id)
 {
     for (size_t i = 0; i < store->n_layers; i++)
         if (strcmp(store->layers[i]->layer.cache_id, driver_id) == 0)
@@ -319,14 +329,23 @@ static bool owned(const struct ol_store *store, const char *driver_id)
     return false;
 }
 
+static int left_behind(const struct ol_store *store, const char *dir, const char *name,
+                       struct ol_error *err)
+{
+    return ol_error_set(err, -EBADMSG, "layer store '%s': '%s/%s' was left by a killed process",
+                        store->dir, dir, name);
+}
+
 /* A write set: its layer was being made, or its container removed. */
 static int finish_write_set(struct ol_store *store, const char *name, struct ol_error *err)
 {
     const char *id = ol_layerdb_write_set_id(name);
     int r = 0;
 
+    if (store->options.problem != NULL)
+        return left_behind(store, "tmp", name, err);
     ol_trace(OL_TRACE_STORE, "cleaning up '%s'", name);
-    if (id != NULL && !owned(store, id))
+    if (id != NULL && !ol_store_owns(store, id))
         r = ol_store_remove_driver_layers(store, id, err);
     return r < 0 ? r : ol_tree_remove(store->tmp_fd, name, err);
 }
@@ -335,10 +354,13 @@ static int finish_retired(struct ol_store *store, const char *name, struct ol_er
 {
     ol_auto_error struct ol_error why = OL_ERROR_INIT;
     char id[OL_HEX_SIZE];
-    int r = ol_layerdb_retired_id(store, name, id, &why);
+    int r;
 
+    if (store->options.problem != NULL)
+        return left_behind(store, "sha256", name, err);
+    r = ol_layerdb_retired_id(store, name, id, &why);
     ol_trace(OL_TRACE_STORE, "cleaning up '%s'", name);
-    if (r == 0 && !owned(store, id))
+    if (r == 0 && !ol_store_owns(store, id))
         r = ol_driver_remove(store->drv, id, err);
     else if (r == -ENOENT) /* it was being removed already: the driver's part was done before */
         r = 0;
@@ -362,7 +384,7 @@ static int load(struct ol_store *store, struct ol_error *err)
         r = read_names(store, store->mounts_fd, "mounts", read_container_entry, ol_layerdb_id_valid,
                        err);
     if (r == 0)
-        r = check_unique(store, err);
+        r = ol_store_problem(&store->options, check_unique(store, err), err);
     if (r == 0)
         r = link_all(store, err);
     if (r == 0)

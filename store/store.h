@@ -23,10 +23,17 @@ struct ol_store_layer {
     unsigned depth;              /* 1 for a base layer */
 };
 
+/* Who wants to hear about what is wrong: one line, no newline. */
+typedef void ol_problem_fn(const char *text, void *data);
+
 struct ol_store_options {
     bool sync;      /* fsync metadata before the rename, as moby does */
     bool tar_split; /* keep what is needed to make each layer's exact tar again; costs a file for
                        each layer and a thread's time while it is registered */
+    /* For checkers: what would refuse the store is told, what it concerns left out, and nothing is
+     * cleaned up. NULL: refuse. */
+    ol_problem_fn *problem;
+    void *problem_data;
 };
 
 /**

@@ -42,6 +42,14 @@ int ol_store_reserve_container(struct ol_store *store, struct ol_error *err);
 void ol_store_add_container(struct ol_store *store, const struct ol_store_container *container);
 void ol_store_drop_container(struct ol_store *store, struct ol_container_entry *entry);
 
+/** Whether a layer or container of the store has this driver layer (not "<id>-init"). */
+bool ol_store_owns(const struct ol_store *store, const char *driver_id);
+/**
+ * A violation found while opening: told, and success, when somebody wants to hear; else it stays an
+ * error. @return r, or 0 with err empty
+ */
+int ol_store_problem(const struct ol_store_options *options, int r, struct ol_error *err);
+
 /* These take the lock themselves. */
 /** Find and hold a layer that something is built on; -ENOENT names it. parent_chain NULL: none. */
 int ol_store_hold(struct ol_store *store, const char *parent_chain, struct ol_layer_entry **ret,

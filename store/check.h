@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Holding the image store, the layer store and the driver against each other. What the files of one
+ * store say by themselves is checked when it is opened (struct ol_store_options, problem).
+ */
+#ifndef OL_STORE_CHECK_H
+#define OL_STORE_CHECK_H
+
+#include "store/imagestore.h"
+
+struct ol_check_options {
+    bool content; /* read every layer and hold it against its DiffID, where its tar is kept */
+    bool (*cancelled)(void); /* asked between layers; NULL: never */
+};
+
+/**
+ * Tell every problem: a name or a parent that leads nowhere, metadata without an image, a layer or
+ * container that the driver has not, a layer that nobody uses, a driver layer named as the stores
+ * name theirs that nobody owns, files a killed process left. Nothing is changed.
+ * @return 0 also when there are problems; -ECANCELED; negative errno when the check could not be
+ *         done
+ */
+int ol_images_check(struct ol_images *images, const struct ol_check_options *options,
+                    ol_problem_fn *problem, void *data, struct ol_error *err);
+
+#endif
