@@ -4,20 +4,28 @@
 
 #include <errno.h>
 #include <stdatomic.h>
+#include <stddef.h>
 
 static atomic_ulong passed;
 static atomic_ulong target;
 static atomic_bool delivered;
+static void (*_Atomic instead_of_failing)(void);
 
 #if OL_FAULTS
 bool ol_fault_hit(const char *where)
 {
+    void (*instead)(void);
     unsigned long n = atomic_fetch_add_explicit(&passed, 1, memory_order_relaxed) + 1;
 
     (void)where; /* for a breakpoint: gdb shows which call was failed */
     if (n != atomic_load_explicit(&target, memory_order_relaxed))
         return false;
     atomic_store(&delivered, true);
+    instead = atomic_load(&instead_of_failing);
+    if (instead != NULL) {
+        instead();
+        return false;
+    }
     errno = EIO;
     return true;
 }
@@ -25,6 +33,12 @@ bool ol_fault_hit(const char *where)
 
 void ol_fault_arm(unsigned long nth)
 {
+    ol_fault_arm_with(nth, NULL);
+}
+
+void ol_fault_arm_with(unsigned long nth, void (*instead)(void))
+{
+    atomic_store(&instead_of_failing, instead);
     atomic_store(&passed, 0);
     atomic_store(&delivered, false);
     atomic_store(&target, nth);

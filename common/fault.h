@@ -26,6 +26,10 @@ static inline bool ol_fault_hit(const char *where)
 /** Fail the nth (from 1) fault point from now on, once; 0 disarms. Process-wide, for tests only. */
 void ol_fault_arm(unsigned long nth);
 
+/** At that point call instead, which does not fail the call when it returns: a test that kills its
+ * process there. */
+void ol_fault_arm_with(unsigned long nth, void (*instead)(void));
+
 /** Fault points passed since ol_fault_arm(); also counts when disarmed. 0 without OL_FAULTS. */
 unsigned long ol_fault_passed(void);
 

@@ -22,8 +22,9 @@
 #define MAP_BYTES (sizeof(void *) > 4 ? (size_t)4 << 30 : (size_t)256 << 20)
 
 enum {
-    READERS_MAX = 1024, /* transactions at once, over all processes */
-    STALE_MAX = 1000,   /* states that may pass while a file is opened */
+    READERS_MAX = 1024,                   /* transactions at once, over all processes */
+    LOCK_BYTES = 64 * READERS_MAX + 4096, /* LMDB's lock file: a cache line for each, and a head */
+    STALE_MAX = 1000,                     /* states that may pass while a file is opened */
 };
 
 struct ol_metadb {
@@ -283,6 +284,28 @@ static int fill_up(struct ol_metadb *db, struct ol_error *err)
     return r;
 }
 
+/*
+ * LMDB writes to its lock file through a map, and where the disk is full that is SIGBUS: have the
+ * blocks first, without changing the file's length, which LMDB goes by. A file system that cannot
+ * do that (EOPNOTSUPP) is used as it is.
+ */
+static int reserve_lock(const struct ol_metadb *db, struct ol_error *err)
+{
+    ol_auto_free char *path = NULL;
+    ol_auto_fd int fd = -1;
+
+    if (asprintf(&path, "%s-lock", db->path) < 0) {
+        path = NULL;
+        return ol_error_nomem(err);
+    }
+    fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+    if (fd < 0)
+        return ol_error_sys(err, errno, "cannot open the lock file of '%s'", db->path);
+    if (fallocate(fd, FALLOC_FL_KEEP_SIZE, 0, LOCK_BYTES) < 0 && errno != EOPNOTSUPP)
+        return ol_error_sys(err, errno, "cannot make the lock file of '%s'", db->path);
+    return 0;
+}
+
 static int open_env(struct ol_metadb *db, const struct ol_metadb_config *config,
                     struct ol_error *err)
 {
@@ -291,6 +314,8 @@ static int open_env(struct ol_metadb *db, const struct ol_metadb_config *config,
     int r = ol_pages_check_head(db->path, err);
     int rc;
 
+    if (r == 0)
+        r = reserve_lock(db, err);
     if (r < 0)
         return r;
     rc = mdb_env_create(&db->env);

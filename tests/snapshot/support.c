@@ -5,6 +5,7 @@
 
 #include <dirent.h>
 #include <errno.h>
+#include <signal.h>
 #include <sys/stat.h>
 
 bool snap_async;
@@ -155,4 +156,13 @@ size_t snap_dirs(struct snap *s)
     for (const struct dirent *e = readdir(dir); e != NULL; e = readdir(dir))
         n += e->d_name[0] != '.';
     return n;
+}
+
+void snap_in_child(void)
+{
+    static const int signals[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGSYS};
+
+    for (size_t i = 0; i < OL_ARRAY_LEN(signals); i++)
+        (void)signal(signals[i], SIG_DFL); /* these can be set */
+    (void)alarm(60);
 }

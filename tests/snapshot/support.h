@@ -39,6 +39,10 @@ void snap_committed(struct snap *s, const char *name, const char *parent);
 char *snap_mount(struct snap *s, const char *key, const char *dir);
 void snap_unmount(const char *path);
 
+/** A child that is to die of a signal, or of taking longer than a minute: no handlers of cmocka's.
+ */
+void snap_in_child(void);
+
 /** The result of stat alone. */
 int snap_code(struct snap *s, const char *key);
 /** Directories in snapshots/, all of them. */

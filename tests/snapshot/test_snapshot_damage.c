@@ -12,7 +12,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <signal.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
@@ -255,15 +254,6 @@ static int swap_page(struct damage *d, off_t page)
     return use_store(d) ? 0 : 4;
 }
 
-/* cmocka's handlers would go on with the next test, in the child. */
-static void default_signals(void)
-{
-    static const int signals[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGSYS};
-
-    for (size_t i = 0; i < OL_ARRAY_LEN(signals); i++)
-        (void)signal(signals[i], SIG_DFL); /* these can be set */
-}
-
 static void in_child(struct damage *d, int (*body)(struct damage *d, off_t page), off_t page)
 {
     pid_t pid = fork();
@@ -271,8 +261,7 @@ static void in_child(struct damage *d, int (*body)(struct damage *d, off_t page)
 
     assert_true(pid >= 0);
     if (pid == 0) {
-        default_signals();
-        (void)alarm(60); /* an endless loop is a death, too */
+        snap_in_child();
         _exit(body(d, page));
     }
     assert_int_equal(waitpid(pid, &status, 0), pid);
