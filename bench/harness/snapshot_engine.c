@@ -237,77 +237,6 @@ static int container_create(struct ol_engine *engine, struct ol_error *err)
     return r;
 }
 
-/* The directories of an overlay mount, topmost first, and its workdir. */
-struct dirs {
-    int fds[OL_MAX_LOWER_DIRS + 1]; /* owned */
-    size_t count;
-    int work_fd; /* owned */
-};
-
-static void dirs_fini(struct dirs *dirs)
-{
-    for (size_t i = 0; i < dirs->count; i++)
-        ol_fd_close(&dirs->fds[i]);
-    ol_fd_close(&dirs->work_fd);
-}
-#define auto_dirs __attribute__((cleanup(dirs_fini)))
-
-static int add_dirs(struct dirs *dirs, const char *list, struct ol_error *err)
-{
-    ol_auto_free char *text = strdup(list);
-    char *rest = text;
-
-    if (text == NULL)
-        return ol_error_nomem(err);
-    for (const char *path; (path = strsep(&rest, ":")) != NULL;) {
-        int fd;
-
-        if (dirs->count == OL_ARRAY_LEN(dirs->fds))
-            return ol_error_set(err, -E2BIG, "more than %d lower directories", OL_MAX_LOWER_DIRS);
-        fd = ol_fs_open_dir(AT_FDCWD, path);
-        if (fd < 0)
-            return ol_error_sys(err, -fd, "cannot open '%s'", path);
-        dirs->fds[dirs->count++] = fd;
-    }
-    return 0;
-}
-
-static const char *value_of(const struct ol_snapshot_mount *mount, const char *key)
-{
-    size_t len = strlen(key);
-
-    for (size_t i = 0; i < mount->n_options; i++) {
-        if (strncmp(mount->options[i], key, len) == 0)
-            return mount->options[i] + len;
-    }
-    return NULL;
-}
-
-/* What would be mounted, written to without a mount. */
-static int open_direct(struct snapshot_engine *e, const struct ol_snapshot_mount *mount,
-                       struct ol_error *err)
-{
-    auto_dirs struct dirs dirs = {.work_fd = -1};
-    const char *upper = value_of(mount, "upperdir=");
-    const char *lower = value_of(mount, "lowerdir=");
-    const char *work = value_of(mount, "workdir=");
-    struct ol_stack stack = {.fds = dirs.fds, .overlay = true, .ns = OL_OVERLAY_USER};
-    int r;
-
-    if (upper == NULL || lower == NULL || work == NULL)
-        return ol_error_set(err, -EINVAL, "a container needs an image");
-    r = add_dirs(&dirs, upper, err);
-    if (r == 0)
-        r = add_dirs(&dirs, lower, err);
-    if (r < 0)
-        return r;
-    dirs.work_fd = ol_fs_open_dir(AT_FDCWD, work);
-    if (dirs.work_fd < 0)
-        return ol_error_sys(err, -dirs.work_fd, "cannot open '%s'", work);
-    stack.count = dirs.count;
-    return ol_rootfs_open_overlay(&stack, dirs.work_fd, &e->rootfs, err);
-}
-
 static int open_mounted(struct snapshot_engine *e, const struct ol_snapshot_mount *mount,
                         struct ol_error *err)
 {
@@ -332,10 +261,10 @@ static int mount_container(struct ol_engine *engine, struct ol_error *err)
     int r;
 
     container_key(e->n_containers - 1, key);
+    if (e->direct)
+        return ol_snapshots_open_rootfs(e->sn, key, &e->rootfs, err);
     r = ol_snapshots_mounts(e->sn, key, &mount, err);
-    if (r < 0)
-        return r;
-    return e->direct ? open_direct(e, &mount, err) : open_mounted(e, &mount, err);
+    return r < 0 ? r : open_mounted(e, &mount, err);
 }
 
 static int change(struct ol_engine *engine, const struct ol_plan *plan, struct ol_error *err)

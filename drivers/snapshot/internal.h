@@ -7,6 +7,7 @@
  *   garbage.c   remove, cleanup, the checker: directories without a snapshot
  *   mounts.c    what a snapshot's mount is, and mounting it
  *   filter.c    filters of walk
+ *   direct.c    a snapshot's root without a mount
  */
 #ifndef OL_DRIVERS_SNAPSHOT_INTERNAL_H
 #define OL_DRIVERS_SNAPSHOT_INTERNAL_H

@@ -96,6 +96,16 @@ int ol_snapshots_usage(struct ol_snapshots *sn, const char *key, struct ol_snaps
 int ol_snapshots_mounts(struct ol_snapshots *sn, const char *key, struct ol_snapshot_mount *ret,
                         struct ol_error *err);
 
+struct ol_rootfs;
+/**
+ * Open what ol_snapshots_mounts() would mount, without mounting it: for the direct view, where
+ * changes are written in overlay's own format. A view is read-only (-EROFS).
+ * @param ret  to be closed with ol_rootfs_close(), before the snapshot is removed
+ * @return 0; -ENOENT; -EBUSY it is committed; errors of ol_rootfs_open_overlay()
+ */
+int ol_snapshots_open_rootfs(struct ol_snapshots *sn, const char *key, struct ol_rootfs **ret,
+                             struct ol_error *err);
+
 /**
  * Make an active snapshot, or a view (read-only, never committed).
  * @param parent  NULL or "" for none

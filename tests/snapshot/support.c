@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "support.h"
 
+#include "direct.h"
+
 #include "common/mount/mount.h"
 
 #include <dirent.h>
@@ -128,6 +130,8 @@ char *snap_mount(struct snap *s, const char *key, const char *dir)
     ol_auto_snapshot_mount struct ol_snapshot_mount mount = {0};
     char *path = NULL;
 
+    if (snap_view == OL_VIEW_DIRECT)
+        return direct_mount(s, key, dir);
     assert_true(asprintf(&path, "%s/%s", s->work, dir) > 0);
     if (mkdir(path, 0755) < 0)
         assert_int_equal(errno, EEXIST);
@@ -140,6 +144,10 @@ void snap_unmount(const char *path)
 {
     ol_auto_error struct ol_error err = OL_ERROR_INIT;
 
+    if (snap_view == OL_VIEW_DIRECT) {
+        direct_unmount(path);
+        return;
+    }
     assert_true(ol_mount_is_point(path));
     assert_ok(ol_mount_detach(path, &err), &err);
 }

@@ -3,6 +3,7 @@
  * containerd's test suite for any snapshotter (snapshots/testsuite), written anew and named alike.
  * "--async": removal leaves directories to cleanup; "--userns": in a user namespace.
  */
+#include "direct.h"
 #include "suite.h"
 
 #include "common/buf.h"
@@ -16,6 +17,8 @@ static bool in_userns;
 
 void suite_require_mounts(void)
 {
+    if (snap_view == OL_VIEW_DIRECT)
+        return; /* nothing is mounted there */
     if (!in_userns)
         OL_REQUIRE(can_mount_overlay, "mounting overlayfs needs CAP_SYS_ADMIN");
 }
@@ -443,6 +446,44 @@ static void root_permission(void **state)
     (void)umask(mask);
 }
 
+/* ---- the direct view's own ---- */
+
+static void direct__view_is_readonly(void **state)
+{
+    struct snap *s = *state;
+    ol_auto_free char *path = NULL;
+    struct stat st;
+
+    snap_prepare(s, "active", NULL);
+    path = snap_mount(s, "active", "m");
+    play_file(path, "/foo", "foo", 0644);
+    assert_int_equal(ol_rootfs_lstat(direct_at(path), "", &st, NULL), 0);
+    assert_int_equal(st.st_mode & 0777, 0755);
+    snap_unmount(path);
+    snap_commit(s, "committed", "active");
+    snap_view_of(s, "view", "committed");
+    snap_view_of(s, "empty", NULL);
+    free(path);
+    path = snap_mount(s, "view", "m");
+    assert_int_equal(ol_rootfs_create(direct_at(path), "bar", 0644, "x", 1, NULL), -EROFS);
+    assert_int_equal(ol_rootfs_unlink(direct_at(path), "foo", NULL), -EROFS);
+    snap_unmount(path);
+    free(path);
+    path = snap_mount(s, "empty", "m");
+    assert_int_equal(ol_rootfs_mkdir(direct_at(path), "bar", 0755, NULL), -EROFS);
+    snap_unmount(path);
+}
+
+static void direct__committed_has_no_root(void **state)
+{
+    struct snap *s = *state;
+    struct ol_rootfs *fs = NULL;
+
+    snap_committed(s, "c", NULL);
+    assert_int_equal(ol_snapshots_open_rootfs(s->sn, "c", &fs, NULL), -EBUSY);
+    assert_int_equal(ol_snapshots_open_rootfs(s->sn, "none", &fs, NULL), -ENOENT);
+}
+
 static bool enter_userns(void)
 {
     ol_auto_error struct ol_error err = OL_ERROR_INIT;
@@ -471,17 +512,28 @@ int main(int argc, char **argv)
         snap_test(remove_frees_keys_and_names),
         snap_test(walk),
         snap_test(remove_intermediate_snapshot),
-        snap_test(view_readonly),
         snap_test(stat_in_walk),
         snap_test(remove_in_walk),
         snap_test(close_twice),
-        snap_test(root_permission),
+        snap_test(view_readonly),   /* these two look at a mount; */
+        snap_test(root_permission), /* direct[] has theirs */
+    };
+    const struct CMUnitTest direct[] = {
+        snap_test(direct__view_is_readonly),
+        snap_test(direct__committed_has_no_root),
     };
     int failed;
 
     if (argc > 1 && strcmp(argv[1], "--userns") == 0 && !enter_userns())
         return 0;
     snap_async = argc > 1 && strcmp(argv[1], "--async") == 0;
+    if (argc > 1 && strcmp(argv[1], "--direct") == 0) {
+        snap_view = OL_VIEW_DIRECT;
+        failed = _cmocka_run_group_tests("snapshot suite, direct", tests, OL_ARRAY_LEN(tests) - 2,
+                                         NULL, NULL);
+        failed += cmocka_run_group_tests_name("snapshot, direct", direct, NULL, NULL);
+        return failed + suite_run_layers();
+    }
     failed = cmocka_run_group_tests_name("snapshot suite", tests, NULL, NULL);
     return failed + suite_run_layers();
 }
