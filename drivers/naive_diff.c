@@ -10,6 +10,7 @@
  */
 #include "common/cleanup.h"
 #include "common/layer/export.h"
+#include "common/layer/tarsplit.h"
 #include "drivers/driver_ops.h"
 
 #include <errno.h>
@@ -184,6 +185,8 @@ int ol_naive_apply_diff(struct ol_driver *drv, const char *id, const char *paren
     int r;
 
     (void)parent; /* the mounted tree holds it already */
+    /* symlinks of older layers lead elsewhere here than in the layer's own directory */
+    ol_tarsplit_doubt(tar->record);
     r = ol_driver_stack_got(drv, id, &mounted, err);
     if (r < 0)
         return r;

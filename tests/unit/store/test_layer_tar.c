@@ -15,11 +15,16 @@
 
 static const char *const drivers[] = {"overlay", "overlay2", "vfs"};
 
+static void open_keeping_in(struct store_fixture *f, const char *spec, enum ol_view view)
+{
+    fixture_open(f, spec, view);
+    f->options.tar_split = true;
+    fixture_reopen(f, spec, view);
+}
+
 static void open_keeping(struct store_fixture *f, const char *spec)
 {
-    fixture_open(f, spec, OL_VIEW_DIRECT);
-    f->options.tar_split = true;
-    fixture_reopen(f, spec, OL_VIEW_DIRECT);
+    open_keeping_in(f, spec, OL_VIEW_DIRECT);
 }
 
 static int keep(void *data, const void *bytes, size_t len, struct ol_error *err)
@@ -82,6 +87,35 @@ static void layer_tar__random_layers_come_back_from_every_driver(void **state)
             chain_comes_back(&f, 77 + round, round % 3);
         fixture_close(&f);
     }
+}
+
+/* What is applied through a mount goes where a symlink of an older layer leads, and lies in the
+ * layer's own directory under another name. */
+static void layer_tar__of_layers_applied_through_mounts_comes_back(void **state)
+{
+    struct tarball base = TARBALL_INIT;
+    struct tarball top = TARBALL_INIT;
+    struct store_fixture f;
+    struct ol_store_layer layer;
+
+    (void)state;
+    OL_REQUIRE(can_mount_overlay, "the naive way applies through mounts");
+    open_keeping_in(&f, "overlay2:diff=naive", OL_VIEW_KERNEL);
+    tarball_add_dir(&base, "d/");
+    tarball_add_symlink(&base, "s", "d");
+    tarball_end(&base);
+    layer = fixture_register(&f, NULL, &base);
+    assert_comes_back(&f, &layer, &base);
+    tarball_add_file(&top, "s/f", "behind a symlink of the layer below");
+    tarball_add_file(&top, "plain", "and not");
+    tarball_end(&top);
+    layer = fixture_register(&f, layer.chain_id, &top);
+    assert_comes_back(&f, &layer, &top);
+    for (unsigned round = 0; round < 3; round++)
+        chain_comes_back(&f, 770 + round, round);
+    tarball_fini(&base);
+    tarball_fini(&top);
+    fixture_close(&f);
 }
 
 static void layer_tar__comes_back_after_opening_again(void **state)
@@ -305,6 +339,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(layer_tar__random_layers_come_back_from_every_driver),
+        cmocka_unit_test(layer_tar__of_layers_applied_through_mounts_comes_back),
         cmocka_unit_test(layer_tar__comes_back_after_opening_again),
         cmocka_unit_test(layer_tar__of_a_commit_comes_back),
         cmocka_unit_test(layer_tar__without_a_record_is_written_anew),
