@@ -98,7 +98,7 @@ static int next_text(struct ol_tarsplit_reader *r, const char **ret, size_t *ret
 
     for (;;) {
         size_t len = r->text.len - r->start;
-        const char *from = r->text.data + r->start; /* len 0 while there is no memory */
+        const char *from = ol_buf_str(&r->text) + r->start;
         end = len > searched ? memchr(from + searched, '\n', len - searched) : NULL;
         if (end != NULL || r->ended)
             break;
