@@ -102,9 +102,10 @@ static const char *familiar(const char *name)
 {
     if (starts(name, "index.docker.io/"))
         name += strlen("index.");
-    if (!starts(name, "docker.io/"))
+    if (starts(name, "docker.io/"))
+        name += strlen("docker.io/");
+    else if (domain_len(name) > 0)
         return name;
-    name += strlen("docker.io/");
     if (starts(name, "library/") && strchr(name + strlen("library/"), '/') == NULL)
         name += strlen("library/");
     return name;

@@ -5,6 +5,8 @@
 #include "image_builder.h"
 #include "images_fixture.h"
 
+#include "common/fault.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <sys/stat.h>
@@ -193,6 +195,34 @@ static void imagestore__refuses_while_a_container_uses_it(void **state)
     images_assert_holds(f, 0, 0); /* the layer nobody uses any more went at the start */
 }
 
+/* Every call that changes the world fails once: the next start finds the image whole or gone. */
+static void imagestore__failing_to_remove_leaves_no_half(void **state)
+{
+    struct images_fixture *f = *state;
+    bool delivered = true;
+    unsigned long n = 0;
+
+    while (delivered && n < 1000) {
+        struct ol_stored_image image;
+        char id[OL_DIGEST_SIZE];
+        bool there;
+        int r;
+        images_put(f, "one", NULL, "a:1", id);
+        ol_fault_arm(++n);
+        r = ol_images_remove(f->images, "a:1", false, NULL, NULL, NULL);
+        delivered = ol_fault_delivered();
+        ol_fault_arm(0);
+        images_reopen(f);
+        there = ol_images_find(f->images, id, &image, NULL) == 0;
+        images_assert_holds(f, there, there);
+        assert_true(r < 0 || !there);
+    }
+    assert_false(delivered);
+#if OL_FAULTS
+    assert_true(n > 5);
+#endif
+}
+
 /* --- Damage --- */
 
 static void refuse_open(struct images_fixture *f, const char *text)
@@ -250,6 +280,7 @@ int main(void)
         TEST(imagestore__shared_layers_stay_until_the_last_image),
         TEST(imagestore__a_parent_goes_with_its_last_child),
         TEST(imagestore__refuses_while_a_container_uses_it),
+        TEST(imagestore__failing_to_remove_leaves_no_half),
         TEST(imagestore__a_changed_config_refuses_the_store),
         TEST(imagestore__a_wrong_names_file_refuses_the_store),
     };
