@@ -73,6 +73,19 @@ void add_layer_file(struct tarball *tar, const char *id, const struct tarball *l
     tarball_add_bytes(tar, name, layer->data, layer->len);
 }
 
+void docker_make(struct tarball *tar, const char *manifest, const char *config)
+{
+    struct parts p;
+
+    parts_make(&p);
+    add_layer_file(tar, V1_A, &p.layer[0]);
+    add_layer_file(tar, V1_B, &p.layer[1]);
+    tarball_add_file(tar, "config.json", config != NULL ? config : p.config);
+    tarball_add_file(tar, "manifest.json", manifest != NULL ? manifest : p.manifest);
+    tarball_end(tar);
+    parts_fini(&p);
+}
+
 void layout_make(struct layout *l, const struct parts *p, const char *layer_type)
 {
     l->manifest = text_of(

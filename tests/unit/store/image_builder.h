@@ -39,6 +39,8 @@ char *config_of(const char *diff_ids);
 void parts_make(struct parts *p);
 void parts_fini(struct parts *p);
 void add_layer_file(struct tarball *tar, const char *id, const struct tarball *layer);
+/** The whole docker-archive, with another manifest or config (NULL: the right one). */
+void docker_make(struct tarball *tar, const char *manifest, const char *config);
 void layout_make(struct layout *l, const struct parts *p, const char *layer_type);
 void layout_fini(struct layout *l);
 void add_layout(struct tarball *tar, const struct parts *p, const struct layout *l);

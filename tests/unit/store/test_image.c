@@ -52,15 +52,8 @@ static char *save(struct fixture *f, struct tarball *tar, const char *name)
 static char *docker_archive(struct fixture *f, const char *manifest, const char *config)
 {
     struct tarball tar = TARBALL_INIT;
-    struct parts p;
 
-    parts_make(&p);
-    add_layer_file(&tar, V1_A, &p.layer[0]);
-    add_layer_file(&tar, V1_B, &p.layer[1]);
-    tarball_add_file(&tar, "config.json", config != NULL ? config : p.config);
-    tarball_add_file(&tar, "manifest.json", manifest != NULL ? manifest : p.manifest);
-    tarball_end(&tar);
-    parts_fini(&p);
+    docker_make(&tar, manifest, config);
     return save(f, &tar, "image.tar");
 }
 

@@ -114,32 +114,29 @@ static void imagestore__refuses_an_image_without_its_layer(void **state)
 
 /* --- Removing --- */
 
-static void imagestore__removes_with_the_last_name(void **state)
+/* One image with a second name; the first removal is said to do this, the second removes it. */
+static void remove_twice(struct images_fixture *f, const char *second_name, bool by_id, int want)
 {
-    struct images_fixture *f = *state;
     ol_auto_error struct ol_error err = OL_ERROR_INIT;
     char id[OL_DIGEST_SIZE];
 
     images_put(f, "one", NULL, "a:1", id);
-    assert_ok(ol_images_tag(f->images, &(struct ol_image_tag){"a:2", id}, 1, &err), &err);
-    assert_ok(ol_images_remove(f->images, "a:1", false, NULL, NULL, &err), &err);
+    assert_ok(ol_images_tag(f->images, &(struct ol_image_tag){second_name, id}, 1, &err), &err);
+    assert_int_equal(ol_images_remove(f->images, by_id ? id : "a:1", false, NULL, NULL, &err),
+                     want);
     images_assert_holds(f, 1, 1);
-    assert_ok(ol_images_remove(f->images, "a:2", false, NULL, NULL, &err), &err);
+    assert_ok(ol_images_remove(f->images, by_id ? id : second_name, by_id, NULL, NULL, &err), &err);
     images_assert_holds(f, 0, 0);
+}
+
+static void imagestore__removes_with_the_last_name(void **state)
+{
+    remove_twice(*state, "a:2", false, 0);
 }
 
 static void imagestore__removing_by_id_spares_names_in_two_repositories(void **state)
 {
-    struct images_fixture *f = *state;
-    ol_auto_error struct ol_error err = OL_ERROR_INIT;
-    char id[OL_DIGEST_SIZE];
-
-    images_put(f, "one", NULL, "a:1", id);
-    assert_ok(ol_images_tag(f->images, &(struct ol_image_tag){"b:2", id}, 1, &err), &err);
-    assert_int_equal(ol_images_remove(f->images, id, false, NULL, NULL, &err), -EBUSY);
-    images_assert_holds(f, 1, 1);
-    assert_ok(ol_images_remove(f->images, id, true, NULL, NULL, &err), &err);
-    images_assert_holds(f, 0, 0);
+    remove_twice(*state, "b:2", true, -EBUSY);
 }
 
 static void imagestore__shared_layers_stay_until_the_last_image(void **state)

@@ -27,15 +27,8 @@ typedef char *make_fn(struct images_fixture *f); /* the path, for the caller to 
 static char *docker(struct images_fixture *f, const char *manifest, const char *config)
 {
     struct tarball tar = TARBALL_INIT;
-    struct parts p;
 
-    parts_make(&p);
-    add_layer_file(&tar, V1_A, &p.layer[0]);
-    add_layer_file(&tar, V1_B, &p.layer[1]);
-    tarball_add_file(&tar, "config.json", config != NULL ? config : p.config);
-    tarball_add_file(&tar, "manifest.json", manifest != NULL ? manifest : p.manifest);
-    tarball_end(&tar);
-    parts_fini(&p);
+    docker_make(&tar, manifest, config);
     return images_save(f, &tar, "image.tar");
 }
 
