@@ -166,3 +166,42 @@ int ol_meta_check(struct ol_metatxn *txn, void (*problem)(const char *text, void
         r = check_count(&c, OL_BUCKET_CHILDREN, c.n_children, "children", err);
     return r < 0 ? r : c.findings;
 }
+
+static int require_entry(struct ol_metatxn *txn, enum ol_bucket bucket, struct ol_key *key,
+                         const char *name, const char *what, struct ol_error *err)
+{
+    MDB_val value;
+    int r = ol_metatxn_get(txn, bucket, ol_key_val(key), &value, err);
+
+    if (r == -ENOENT || (r == 0 && !same_text(&value, name)))
+        return ol_error_set(err, -EUCLEAN, "snapshot '%s' is missing in the index of %s", name,
+                            what);
+    return r;
+}
+
+static int require_indexed(const struct ol_record *record, void *data, struct ol_error *err)
+{
+    struct ol_metatxn *txn = data;
+    struct ol_record above;
+    struct ol_key key;
+    int r;
+
+    ol_id_key(record->id, &key);
+    r = require_entry(txn, OL_BUCKET_IDS, &key, record->name, "ids", err);
+    if (r < 0 || record->parent[0] == '\0')
+        return r;
+    r = ol_record_find(txn, record->parent, &above, err);
+    if (r < 0)
+        return ol_error_wrap(err, -EUCLEAN, "the parent of '%s'", record->name);
+    ol_child_key(above.id, record->id, &key);
+    return require_entry(txn, OL_BUCKET_CHILDREN, &key, record->name, "children", err);
+}
+
+int ol_meta_check_indexes(struct ol_metatxn *txn, struct ol_error *err)
+{
+    bool *trusted = ol_metadb_trusted(txn->db);
+    int r = *trusted ? 0 : ol_record_each(txn, require_indexed, txn, err);
+
+    *trusted = r == 0;
+    return r;
+}

@@ -89,6 +89,16 @@ int ol_record_read(const MDB_val *value, struct ol_record *ret);
 int ol_record_write(uint64_t id, const struct ol_snapshot_info *info,
                     const struct ol_snapshot_usage *usage, struct ol_buf *ret,
                     struct ol_error *err);
+/** Call fn for every record; one that is damaged (-EUCLEAN), or a negative result of fn, ends it.
+ */
+int ol_record_each(struct ol_metatxn *txn,
+                   int (*fn)(const struct ol_record *record, void *data, struct ol_error *err),
+                   void *data, struct ol_error *err);
+
+/** Of the database a transaction is on: ol_meta_check_indexes() found them right. Guarded by the
+ * writer. */
+bool *ol_metadb_trusted(struct ol_metadb *db);
+
 /** Copy it. */
 int ol_record_info(const struct ol_record *record, struct ol_snapshot_info *ret,
                    struct ol_error *err);

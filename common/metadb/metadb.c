@@ -35,6 +35,7 @@ struct ol_metadb {
     pid_t pid;
     dev_t dev; /* of the file */
     ino_t ino;
+    bool trusted;           /* guarded by the writer: ol_meta_check_indexes() */
     struct ol_metadb *next; /* guarded by open_lock */
 };
 
@@ -51,6 +52,11 @@ MDB_dbi ol_metadb_bucket(const struct ol_metadb *db, enum ol_bucket bucket)
 static void real_time(struct timespec *ret)
 {
     (void)clock_gettime(CLOCK_REALTIME, ret); /* cannot fail for this clock */
+}
+
+bool *ol_metadb_trusted(struct ol_metadb *db)
+{
+    return &db->trusted;
 }
 
 void ol_metadb_now(const struct ol_metadb *db, struct timespec *ret)

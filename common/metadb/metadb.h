@@ -140,13 +140,14 @@ int ol_meta_sequence(struct ol_metatxn *txn, uint64_t *ret, struct ol_error *err
 /** Whether a snapshot has this id. @return 1, 0 or negative errno */
 int ol_meta_id_used(struct ol_metatxn *txn, uint64_t id, struct ol_error *err);
 
-typedef int ol_meta_id_fn(uint64_t id, const char *name, void *data, struct ol_error *err);
 /**
- * Call fn for every record. For who is about to delete what no snapshot needs: the index behind
- * ol_meta_id_used() has no checksum, the records have, and one that is damaged ends this
- * (-EUCLEAN). A negative result of fn does, too.
+ * For who is about to delete what no snapshot needs: that every record has its entries in the
+ * indexes of ids and children, which have no checksums of their own. All records are read, once for
+ * each open; what is written afterwards is right.
+ * @param txn  a writing transaction
+ * @return 0; -EUCLEAN an entry is missing or wrong, or a record is damaged
  */
-int ol_meta_each_id(struct ol_metatxn *txn, ol_meta_id_fn *fn, void *data, struct ol_error *err);
+int ol_meta_check_indexes(struct ol_metatxn *txn, struct ol_error *err);
 
 /**
  * Hold everything in the database against everything else: records readable, every index entry

@@ -172,10 +172,9 @@ static int store_id(struct ol_metatxn *txn, uint64_t id, const char *name, bool 
 
 /* ---- all records ---- */
 
-/* Call fn for every record; one that is damaged ends it. */
-static int each_record(struct ol_metatxn *txn,
-                       int (*fn)(const struct ol_record *record, void *data, struct ol_error *err),
-                       void *data, struct ol_error *err)
+int ol_record_each(struct ol_metatxn *txn,
+                   int (*fn)(const struct ol_record *record, void *data, struct ol_error *err),
+                   void *data, struct ol_error *err)
 {
     MDB_cursor *cursor = NULL;
     MDB_val key;
@@ -202,37 +201,6 @@ static int each_record(struct ol_metatxn *txn,
     if (rc != 0 && rc != MDB_NOTFOUND)
         return ol_metadb_error(txn->db, rc, "read", err);
     return r < 0 ? r : 0;
-}
-
-struct id_user {
-    ol_meta_id_fn *fn;
-    void *data;
-};
-
-static int tell_id(const struct ol_record *record, void *data, struct ol_error *err)
-{
-    const struct id_user *user = data;
-
-    return user->fn(record->id, record->name, user->data, err);
-}
-
-int ol_meta_each_id(struct ol_metatxn *txn, ol_meta_id_fn *fn, void *data, struct ol_error *err)
-{
-    struct id_user user = {fn, data};
-
-    return each_record(txn, tell_id, &user, err);
-}
-
-static int refuse_parent(const struct ol_record *record, void *data, struct ol_error *err)
-{
-    const char *parent = *(const char *const *)data;
-
-    if (strcmp(record->parent, parent) != 0)
-        return 0;
-    return ol_error_set(err, -EUCLEAN,
-                        "cannot remove snapshot '%s': '%s' is its child, which the index of "
-                        "children does not have",
-                        parent, record->name);
 }
 
 static int check_parent(struct ol_metatxn *txn, const char *parent, int not_committed,
@@ -383,7 +351,6 @@ int ol_meta_remove(struct ol_metatxn *txn, const char *key, uint64_t *ret_id, st
     struct ol_record record;
     struct ol_key name_key;
     struct ol_key id_key;
-    const char *name = key;
     uint64_t id;
     int r = require_used(txn, err);
 
@@ -395,8 +362,8 @@ int ol_meta_remove(struct ol_metatxn *txn, const char *key, uint64_t *ret_id, st
     r = has_children(txn, id, err);
     if (r > 0)
         return ol_error_set(err, -EBUSY, "cannot remove snapshot '%s': it has children", key);
-    if (r == 0) /* the index has no checksum, the records have */
-        r = each_record(txn, refuse_parent, &name, err);
+    if (r == 0) /* before the index is believed */
+        r = ol_meta_check_indexes(txn, err);
     if (r == 0 && record.parent[0] != '\0')
         r = remove_child(txn, record.parent, id, err);
     if (r == 0)
@@ -476,7 +443,7 @@ int ol_meta_walk(struct ol_metatxn *txn, ol_meta_walk_fn *fn, void *data, struct
     struct walk walk = {fn, data};
     int r = require_used(txn, err);
 
-    return r < 0 ? r : each_record(txn, walk_one, &walk, err);
+    return r < 0 ? r : ol_record_each(txn, walk_one, &walk, err);
 }
 
 int ol_meta_id_used(struct ol_metatxn *txn, uint64_t id, struct ol_error *err)

@@ -14,7 +14,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <string.h>
 #include <sys/stat.h>
 
 /* Remove what was made for a snapshot that will not be. The first error is the one to report; this
@@ -87,34 +86,19 @@ static int take_owner(struct ol_snapshots *sn, const char *name,
     return 0;
 }
 
-struct claim {
-    uint64_t id;
-    const char *key;
-};
-
-static int refuse_claimed(uint64_t id, const char *name, void *data, struct ol_error *err)
-{
-    const struct claim *claim = data;
-
-    if (id != claim->id || strcmp(name, claim->key) == 0)
-        return 0;
-    return ol_error_set(err, -EUCLEAN, "the last id is damaged: snapshot '%s' has the next one",
-                        name);
-}
-
 /*
  * A directory with this id but no record is what a crash between rename and commit left: the id was
  * never given out, and as the only writer we may remove it. (containerd fails once, removing it,
  * and works the next time.)
  */
-static int publish(struct ol_snapshots *sn, struct ol_metatxn *txn, struct claim *claim,
-                   const char *name, const char *id_name, struct ol_error *err)
+static int publish(struct ol_snapshots *sn, struct ol_metatxn *txn, const char *name,
+                   const char *id_name, struct ol_error *err)
 {
     int r = ol_fs_rename_new(sn->dir_fd, name, sn->dir_fd, id_name, NULL);
 
     if (r == -EEXIST) {
         ol_trace(OL_TRACE_DRIVER, "removing orphan %s/%s", sn->dir, id_name);
-        r = ol_meta_each_id(txn, refuse_claimed, claim, err);
+        r = ol_meta_check_indexes(txn, err); /* that it is an orphan, indeed */
         if (r == 0)
             r = ol_tree_remove(sn->dir_fd, id_name, err);
         if (r < 0)
@@ -151,7 +135,7 @@ static int create_locked(struct ol_snapshots *sn, struct ol_metatxn *begun,
         r = ol_snapshot_mount_of(sn, &snapshot, mount, err);
     ol_snapshot_name(snapshot.id, "", id_name);
     if (r == 0)
-        r = publish(sn, txn, &(struct claim){snapshot.id, order->key}, name, id_name, err);
+        r = publish(sn, txn, name, id_name, err);
     if (r < 0) {
         ol_metatxn_abort(ol_ptr_steal(txn));
         return undo(sn, name, r, err);

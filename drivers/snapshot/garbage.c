@@ -83,24 +83,7 @@ static int list_dir(struct ol_snapshots *sn, struct ol_dirents *entries, struct 
     return r < 0 ? ol_error_sys(err, -r, "cannot read '%s'", sn->dir) : 0;
 }
 
-static int by_text(const void *key, const void *item)
-{
-    return strcmp(key, *(char *const *)item);
-}
-
-/* What a record needs is no garbage, whatever the index of ids says. */
-static int refuse_used(uint64_t id, const char *name, void *data, struct ol_error *err)
-{
-    const struct garbage *garbage = data;
-    char text[OL_SNAPSHOT_NAME_SIZE];
-
-    ol_snapshot_name(id, "", text);
-    if (bsearch(text, garbage->names, garbage->count, sizeof *garbage->names, by_text) == NULL)
-        return 0;
-    return ol_error_set(err, -EUCLEAN, "snapshot '%s' is missing in the index of ids", name);
-}
-
-/* What no snapshot of the transaction's state owns. Names stay sorted. */
+/* What no snapshot of the transaction's state owns. */
 static int collect(struct ol_snapshots *sn, struct ol_metatxn *txn, struct garbage *ret,
                    struct ol_error *err)
 {
@@ -114,7 +97,7 @@ static int collect(struct ol_snapshots *sn, struct ol_metatxn *txn, struct garba
 
         r = used < 0 ? used : used > 0 ? 0 : keep_name(ret, name, err);
     }
-    return r == 0 && ret->count > 0 ? ol_meta_each_id(txn, refuse_used, ret, err) : r;
+    return r;
 }
 
 /* Those that may be in the way of the next snapshot, under the lock. */
@@ -187,6 +170,8 @@ int ol_snapshots_cleanup(struct ol_snapshots *sn, unsigned *ret_removed, struct 
     if (r < 0)
         return r;
     r = ol_meta_sequence(txn, &last, err);
+    if (r == 0) /* before the index of ids is believed; a removal has done it */
+        r = ol_meta_check_indexes(txn, err);
     if (r == 0)
         r = collect(sn, txn, &garbage, err);
     ol_metatxn_abort(txn);

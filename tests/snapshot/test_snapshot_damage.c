@@ -329,6 +329,7 @@ static void cleanup__keeps_what_only_the_index_has_lost(void **state)
     assert_int_equal(ol_snapshots_cleanup(s->sn, NULL, &err), -EUCLEAN);
     assert_message(&err, "snapshot 'a' is missing in the index of ids");
     assert_int_equal(ol_snapshots_remove(s->sn, "b", NULL), -EUCLEAN);
+    assert_true(ol_snapshots_check(s->sn, NULL, NULL, NULL, &err) > 0);
     assert_int_equal(snap_dirs(s), 2);
     ol_snapshots_free(s->sn);
     s->sn = NULL;
@@ -352,7 +353,7 @@ static void prepare__keeps_a_directory_that_is_used(void **state)
     metadb_edit(path, "state", (char[]){"sequence"}, 8, none, sizeof none);
     snap_open(s);
     assert_int_equal(ol_snapshots_prepare(s->sn, "b", NULL, NULL, NULL, &err), -EUCLEAN);
-    assert_message(&err, "snapshot 'a' has the next one");
+    assert_message(&err, "snapshot 'a' is missing in the index of ids");
     assert_present(s->dir.fd, "root/snapshots/1/fs/kept");
     ol_snapshots_free(s->sn);
     s->sn = NULL;

@@ -171,7 +171,7 @@ static void remove__of_a_parent_the_index_has_lost_is_refused(void **state)
     assert_ok(meta_open(t, &err), &err);
     assert_ok(ol_metadb_begin(t->db, true, &txn, &err), &err);
     assert_int_equal(ol_meta_remove(txn, "base", NULL, &err), -EUCLEAN);
-    assert_message(&err, "'child' is its child");
+    assert_message(&err, "'child' is missing in the index of children");
     ol_metatxn_abort(ol_ptr_steal(txn));
     meta_close(t);
 }
