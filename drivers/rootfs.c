@@ -4,6 +4,7 @@
 
 #include "common/cleanup.h"
 #include "common/fault.h"
+#include "common/fs/xattr.h"
 #include "common/io.h"
 
 #include <errno.h>
@@ -88,6 +89,14 @@ int ol_rootfs_symlink(struct ol_rootfs *fs, const char *target, const char *path
     return r < 0 ? ol_error_sys(err, -r, "cannot make symlink '%s'", path) : 0;
 }
 
+int ol_rootfs_mknod(struct ol_rootfs *fs, const char *path, mode_t mode, dev_t dev,
+                    struct ol_error *err)
+{
+    int r = fs->ops->mknod(fs, path, mode, dev);
+
+    return r < 0 ? ol_error_sys(err, -r, "cannot make device '%s'", path) : 0;
+}
+
 int ol_rootfs_link(struct ol_rootfs *fs, const char *old_path, const char *new_path,
                    struct ol_error *err)
 {
@@ -168,6 +177,61 @@ int ol_rootfs_set_mtime(struct ol_rootfs *fs, const char *path, struct timespec 
     if (r == 0)
         r = ol_at_utimens(place.dir_fd, place.name, times);
     return r < 0 ? ol_error_sys(err, -r, "cannot set the time of '%s'", path) : 0;
+}
+
+static bool is_wanted(const struct ol_meta *meta, const char *attr)
+{
+    for (size_t i = 0; i < meta->n_xattrs; i++) {
+        if (strcmp(meta->xattrs[i].name, attr) == 0)
+            return true;
+    }
+    return false;
+}
+
+static int drop_xattrs(const struct ol_place *place, const struct ol_meta *meta)
+{
+    ol_auto_buf struct ol_buf names = OL_BUF_INIT;
+    int r = ol_xattr_list(place->dir_fd, place->name, &names);
+
+    for (size_t at = 0; r >= 0 && at < names.len; at += strlen(names.data + at) + 1) {
+        const char *attr = names.data + at;
+
+        if (ol_xattr_importable(attr) && !is_wanted(meta, attr))
+            r = ol_xattr_remove(place->dir_fd, place->name, attr);
+    }
+    return r < 0 ? r : 0;
+}
+
+static int set_meta(const struct ol_place *place, const struct ol_meta *meta,
+                    struct ol_meta_counts *counts)
+{
+    struct stat st;
+    int r = drop_xattrs(place, meta);
+
+    if (r < 0)
+        return r;
+    if (fstatat(place->dir_fd, place->name, &st, AT_SYMLINK_NOFOLLOW) < 0)
+        return -errno;
+    return ol_meta_apply(place->dir_fd, place->name, &st, meta, counts);
+}
+
+int ol_rootfs_set_meta(struct ol_rootfs *fs, const char *path, const struct ol_meta *meta,
+                       struct ol_meta_counts *counts, struct ol_error *err)
+{
+    ol_auto_place struct ol_place place = OL_PLACE_INIT;
+    int r = fs->ops->touch(fs, path, &place);
+
+    if (r == 0)
+        r = set_meta(&place, meta, counts);
+    return r < 0 ? ol_error_sys(err, -r, "cannot set the metadata of '%s'", path) : 0;
+}
+
+int ol_rootfs_open(struct ol_rootfs *fs, const char *path, bool write, int *ret_fd,
+                   struct ol_error *err)
+{
+    int r = fs->ops->open_file(fs, path, write, ret_fd);
+
+    return r < 0 ? ol_error_sys(err, -r, "cannot open '%s'", path) : 0;
 }
 
 static int read_all(int fd, size_t max, struct ol_buf *buf)

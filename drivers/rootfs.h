@@ -20,6 +20,7 @@
 #include "common/buf.h"
 #include "common/error.h"
 #include "common/layer/changes.h"
+#include "common/layer/meta.h"
 
 #include <stdint.h>
 #include <sys/stat.h>
@@ -47,6 +48,12 @@ int ol_rootfs_symlink(struct ol_rootfs *fs, const char *target, const char *path
 /** Give old_path's object one more name; -EPERM for a directory. */
 int ol_rootfs_link(struct ol_rootfs *fs, const char *old_path, const char *new_path,
                    struct ol_error *err);
+/**
+ * A character or block device or a FIFO (the type bits of mode). -EPERM without the privilege, and
+ * for the device that means a whiteout.
+ */
+int ol_rootfs_mknod(struct ol_rootfs *fs, const char *path, mode_t mode, dev_t dev,
+                    struct ol_error *err);
 /** Anything but a directory (-EISDIR). */
 int ol_rootfs_unlink(struct ol_rootfs *fs, const char *path, struct ol_error *err);
 /** -ENOTEMPTY unless it looks empty; whiteouts in it do not count. */
@@ -65,6 +72,16 @@ int ol_rootfs_chown(struct ol_rootfs *fs, const char *path, uid_t uid, gid_t gid
 /** Sets mtime and atime, not following a symlink. */
 int ol_rootfs_set_mtime(struct ol_rootfs *fs, const char *path, struct timespec mtime,
                         struct ol_error *err);
+/**
+ * Give the object itself, never what a symlink leads to, the metadata of an archive's entry:
+ * ol_meta_apply(). Importable attributes it had and the entry lacks are removed.
+ * @param counts  is added to
+ */
+int ol_rootfs_set_meta(struct ol_rootfs *fs, const char *path, const struct ol_meta *meta,
+                       struct ol_meta_counts *counts, struct ol_error *err);
+/** Open a regular file, for reading or for writing (copies it up). @param ret_fd the caller's */
+int ol_rootfs_open(struct ol_rootfs *fs, const char *path, bool write, int *ret_fd,
+                   struct ol_error *err);
 /** Whole content of a regular file of at most max bytes. */
 int ol_rootfs_read(struct ol_rootfs *fs, const char *path, size_t max, struct ol_buf *buf,
                    struct ol_error *err);

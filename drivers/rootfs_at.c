@@ -130,6 +130,20 @@ int ol_at_symlink(const char *target, int dir_fd, const char *name)
     return symlinkat(target, dir_fd, name) < 0 ? -errno : 0;
 }
 
+int ol_at_mknod(int dir_fd, const char *name, mode_t mode, dev_t dev)
+{
+    int r;
+
+    if (ol_fault_hit("mknodat"))
+        return -EIO;
+    if (mknodat(dir_fd, name, mode, dev) < 0)
+        return -errno;
+    r = ol_at_chmod(dir_fd, name, mode & 07777);
+    if (r < 0)
+        (void)unlinkat(dir_fd, name, 0); /* made just now; the first error counts */
+    return r;
+}
+
 int ol_at_link(int old_fd, const char *old_name, int new_fd, const char *new_name)
 {
     if (ol_fault_hit("linkat"))

@@ -114,6 +114,14 @@ static int dir_symlink(struct ol_rootfs *fs, const char *target, const char *pat
     return r < 0 ? r : ol_at_symlink(target, place.dir_fd, place.name);
 }
 
+static int dir_mknod(struct ol_rootfs *fs, const char *path, mode_t mode, dev_t dev)
+{
+    ol_auto_place struct ol_place place = OL_PLACE_INIT;
+    int r = place_at(fs, path, false, &place);
+
+    return r < 0 ? r : ol_at_mknod(place.dir_fd, place.name, mode, dev);
+}
+
 /* Two places at once; the second grant must not read what the first one changed. */
 static int two_places(struct ol_rootfs *fs, const char *old_path, const char *new_path,
                       struct ol_place *ret_old, struct ol_place *ret_new)
@@ -211,6 +219,7 @@ static const struct ol_rootfs_ops dir_ops = {
     .mkdir = dir_mkdir,
     .create = dir_create,
     .symlink = dir_symlink,
+    .mknod = dir_mknod,
     .link = dir_link,
     .unlink = dir_unlink,
     .rmdir = dir_rmdir,

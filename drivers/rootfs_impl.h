@@ -46,6 +46,7 @@ struct ol_rootfs_ops {
     int (*create)(struct ol_rootfs *fs, const char *path, mode_t mode, const void *data,
                   size_t len);
     int (*symlink)(struct ol_rootfs *fs, const char *target, const char *path);
+    int (*mknod)(struct ol_rootfs *fs, const char *path, mode_t mode, dev_t dev);
     int (*link)(struct ol_rootfs *fs, const char *old_path, const char *new_path);
     int (*unlink)(struct ol_rootfs *fs, const char *path);
     int (*rmdir)(struct ol_rootfs *fs, const char *path);
@@ -79,6 +80,7 @@ int ol_at_mkdir(int dir_fd, const char *name, mode_t mode);
 /** Exclusive; the file is gone again when its content could not be written. */
 int ol_at_create(int dir_fd, const char *name, mode_t mode, const void *data, size_t len);
 int ol_at_symlink(const char *target, int dir_fd, const char *name);
+int ol_at_mknod(int dir_fd, const char *name, mode_t mode, dev_t dev);
 int ol_at_link(int old_fd, const char *old_name, int new_fd, const char *new_name);
 int ol_at_unlink(int dir_fd, const char *name, int flags);
 /** renameat2; a directory of ours that lacks write permission is lent it for the move. */

@@ -224,6 +224,26 @@ static int ovl_symlink(struct ol_rootfs *fs, const char *target, const char *pat
     return r < 0 ? r : finish_over_whiteout(o, temp, &place, true);
 }
 
+static int ovl_mknod(struct ol_rootfs *fs, const char *path, mode_t mode, dev_t dev)
+{
+    ol_auto_ovl_pos struct ol_ovl_pos pos = OL_OVL_POS_INIT;
+    ol_auto_place struct ol_place place = OL_PLACE_INIT;
+    struct ol_ovl *o = ovl_from(fs);
+    char temp[16];
+    int r;
+
+    if (S_ISCHR(mode) && dev == 0) /* a whiteout: the kernel's overlay refuses it as well */
+        return -EPERM;
+    r = prepare_new(o, path, &pos, &place);
+    if (r < 0)
+        return r;
+    if (!pos.found.upper_whiteout)
+        return ol_at_mknod(place.dir_fd, place.name, mode, dev);
+    ol_ovl_temp_name(o, temp);
+    r = ol_at_mknod(o->work_fd, temp, mode, dev);
+    return r < 0 ? r : finish_over_whiteout(o, temp, &place, true);
+}
+
 static int ovl_link(struct ol_rootfs *fs, const char *old_path, const char *new_path)
 {
     ol_auto_ovl_pos struct ol_ovl_pos old = OL_OVL_POS_INIT;
@@ -557,6 +577,7 @@ static const struct ol_rootfs_ops overlay_ops = {
     .mkdir = ovl_mkdir,
     .create = ovl_create,
     .symlink = ovl_symlink,
+    .mknod = ovl_mknod,
     .link = ovl_link,
     .unlink = ovl_unlink,
     .rmdir = ovl_rmdir,

@@ -124,6 +124,20 @@ int ol_xattr_set(int dir_fd, const char *name, const char *attr, const void *val
     return r < 0 ? -errno : 0;
 }
 
+int ol_xattr_remove(int dir_fd, const char *name, const char *attr)
+{
+    ol_auto_free char *path = NULL;
+    int r;
+
+    if (ol_fault_hit("removexattr"))
+        return -EIO;
+    r = proc_path(dir_fd, name, &path);
+    if (r < 0)
+        return r;
+    r = *name == '\0' ? removexattr(path, attr) : lremovexattr(path, attr);
+    return r < 0 ? -errno : 0;
+}
+
 static ssize_t list_once(int dir_fd, const char *name, const char *path, char *out, size_t len)
 {
 #ifdef SYS_listxattrat

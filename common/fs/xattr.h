@@ -20,6 +20,10 @@ ssize_t ol_xattr_get(int dir_fd, const char *name, const char *attr, void *value
 /** Set one attribute of dir_fd/name, not following it; name "" means dir_fd itself. */
 int ol_xattr_set(int dir_fd, const char *name, const char *attr, const void *value, size_t len);
 
+/** Remove one attribute of dir_fd/name, not following it; -ENODATA when it has none of that name.
+ */
+int ol_xattr_remove(int dir_fd, const char *name, const char *attr);
+
 /** List the names (NUL-separated) into buf; an empty list where there is no support. */
 int ol_xattr_list(int dir_fd, const char *name, struct ol_buf *buf);
 
