@@ -26,6 +26,7 @@ enum {
     KEY_CHANGES,
     KEY_CHANGE_BYTES,
     KEY_SEED,
+    KEY_REPLAY,
     KEY_ROUNDS,
     KEY_NO_WARMUP,
     KEY_BACKING,
@@ -55,6 +56,10 @@ static const struct argp_option options[] = {
      0},
     {"change-bytes", KEY_CHANGE_BYTES, "BYTES", 0,
      "size of an added or modified file; k, m, g are powers of 1024 (4096)", 0},
+    {"replay", KEY_REPLAY, NULL, 0,
+     "instead of seeded changes, rebuild IMAGE: each layer after the first becomes a container "
+     "whose changes are made through the mounted view and committed",
+     0},
     {"seed", KEY_SEED, "N", 0, "of the changes, the order and the built-in image (1)", 0},
     {"rounds", KEY_ROUNDS, "N", 0, "how often everything is timed, after one warm-up (5)", 0},
     {"no-warmup", KEY_NO_WARMUP, NULL, 0, "leave it out, when times do not matter", 0},
@@ -87,7 +92,8 @@ struct compare_args {
     enum ol_view view; /* as wanted */
     enum ol_report_format format;
     const char *output;
-    char **engines; /* owned */
+    const char *seeded; /* the option given that seeded changes alone have, or NULL */
+    char **engines;     /* owned */
 };
 
 static void compare_args_fini(struct compare_args *args)
@@ -132,6 +138,8 @@ static bool take_number(struct ol_cli *cli, int key, const char *arg, struct com
     struct ol_report_workload *work = &args->options.workload;
     uint64_t value = 0;
 
+    if (key == KEY_COMMITS || key == KEY_CHANGE_BYTES)
+        args->seeded = key == KEY_COMMITS ? "--commits" : "--change-bytes";
     switch (key) {
     case KEY_COMMITS:
         if (!ol_cli_number(cli, "--commits", arg, false, 1, OL_MAX_IMAGE_LAYERS - 1, &value))
@@ -169,7 +177,11 @@ static bool take(struct ol_cli *cli, int key, char *arg, void *data)
     case KEY_WITH:
         args->options.with = &args->with;
         return judged(cli, "--with", ol_external_parse(arg, &args->with, &err), &err);
+    case KEY_REPLAY:
+        args->options.workload.replay = true;
+        return true;
     case KEY_CHANGES:
+        args->seeded = "--changes";
         return judged(cli, "--changes",
                       ol_change_mix_parse(arg, &args->options.workload.changes, &err), &err);
     case KEY_NO_WARMUP:
@@ -198,6 +210,30 @@ static bool take(struct ol_cli *cli, int key, char *arg, void *data)
     }
 }
 
+/* The image's own layers are the commits and their changes. */
+static bool settle_replay(struct ol_cli *cli, struct compare_args *args)
+{
+    struct ol_report_workload *work = &args->options.workload;
+
+    if (args->seeded != NULL) {
+        (void)ol_cli_usage(cli,
+                           "%s cannot be used with --replay: the image's layers say what is "
+                           "committed",
+                           args->seeded);
+        return false;
+    }
+    for (size_t i = 0; i < args->options.n_engines; i++) {
+        if (strcmp(args->engines[i], "null") == 0) {
+            (void)ol_cli_usage(cli, "--drivers null cannot be used with --replay: it keeps no "
+                                    "files, so there is nothing to change");
+            return false;
+        }
+    }
+    work->changes = (struct ol_change_mix){0};
+    work->change_bytes = 0;
+    return true;
+}
+
 static bool parse(struct ol_cli *cli, int argc, char **argv, struct compare_args *args)
 {
     const struct ol_cli_syntax syntax = {
@@ -220,7 +256,7 @@ static bool parse(struct ol_cli *cli, int argc, char **argv, struct compare_args
         return false;
     if (cli->json)
         args->format = OL_REPORT_JSON;
-    return true;
+    return !args->options.workload.replay || settle_replay(cli, args);
 }
 
 /* ---- where the result goes ---- */

@@ -20,6 +20,7 @@ struct comparison {
     struct ol_image_stream *streams; /* owned; open while the layers are read from them */
     int *spools;                     /* owned; descriptors of layers copied aside, or -1 */
     struct ol_bench_layer *layers;   /* owned */
+    struct ol_input *inputs;         /* owned; of a replay: the layers once more */
     unsigned n_layers;
     struct ol_forecast *forecast; /* owned */
 };
@@ -35,6 +36,7 @@ static void comparison_fini(struct comparison *c)
     free(c->streams);
     free(c->spools);
     free(c->layers);
+    free(c->inputs);
     ol_forecast_free(c->forecast);
     ol_image_free(c->image);
 }
@@ -52,6 +54,27 @@ static void tell(const struct comparison *c, const char *step)
         c->options->progress(&progress, c->options->data);
 }
 
+/* How many there are to be, now that the layers are counted. */
+static int settle_commits(struct comparison *c, size_t layers, struct ol_error *err)
+{
+    struct ol_report_workload *work = &c->report->workload;
+
+    if (work->replay) {
+        work->commits = (unsigned)layers - 1;
+        return layers > 1 ? 0
+                          : ol_error_set(err, -EINVAL,
+                                         "image '%s' has one layer: there is no build step to "
+                                         "replay",
+                                         ol_image_source(c->image));
+    }
+    if (layers + work->commits > OL_MAX_IMAGE_LAYERS)
+        return ol_error_set(err, -E2BIG,
+                            "image '%s' has %zu layers: with %u commits it passes the %d an image "
+                            "may have",
+                            ol_image_source(c->image), layers, work->commits, OL_MAX_IMAGE_LAYERS);
+    return 0;
+}
+
 static int open_image(struct comparison *c, struct ol_error *err)
 {
     const struct ol_compare_options *options = c->options;
@@ -64,19 +87,17 @@ static int open_image(struct comparison *c, struct ol_error *err)
     n = ol_image_layer_count(c->image);
     if (n == 0)
         return ol_error_set(err, -EINVAL, "image '%s' has no layers", ol_image_source(c->image));
-    if (n + options->workload.commits > OL_MAX_IMAGE_LAYERS)
-        return ol_error_set(err, -E2BIG,
-                            "image '%s' has %zu layers: with %u commits it passes the %d an image "
-                            "may have",
-                            ol_image_source(c->image), n, options->workload.commits,
-                            OL_MAX_IMAGE_LAYERS);
+    r = settle_commits(c, n, err);
+    if (r < 0)
+        return r;
     c->n_layers = (unsigned)n;
     c->streams = calloc(n, sizeof *c->streams);
     c->spools = calloc(n, sizeof *c->spools);
     c->layers = calloc(n, sizeof *c->layers);
+    c->inputs = calloc(n, sizeof *c->inputs);
     c->report->image.layers = calloc(n, sizeof *c->report->image.layers);
     c->report->image.n_layers = n;
-    if (c->streams == NULL || c->spools == NULL || c->layers == NULL ||
+    if (c->streams == NULL || c->spools == NULL || c->layers == NULL || c->inputs == NULL ||
         c->report->image.layers == NULL)
         return ol_error_nomem(err);
     for (size_t i = 0; i < n; i++)
@@ -91,6 +112,8 @@ static int open_image(struct comparison *c, struct ol_error *err)
 static int spool_layer(struct comparison *c, unsigned index, struct ol_error *err)
 {
     const char *dir = c->options->dir;
+    char *diff_id = c->report->image.layers[index].diff_id;
+    const char *want = c->layers[index].diff_id;
     struct stat st;
     int fd = open(dir, O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
     int r;
@@ -98,9 +121,11 @@ static int spool_layer(struct comparison *c, unsigned index, struct ol_error *er
     if (fd < 0)
         return ol_error_sys(err, errno, "cannot make a temporary file in '%s'", dir);
     c->spools[index] = fd;
-    r = ol_layer_decompress(&c->streams[index].input, fd, NULL, NULL, err);
+    r = ol_layer_decompress(&c->streams[index].input, fd, NULL, diff_id, err);
     if (r < 0)
         return r;
+    if (want != NULL && strcmp(want, diff_id) != 0)
+        return ol_error_set(err, -EBADMSG, "the layer has DiffID %s, not %s", diff_id, want);
     r = ol_image_layer_close(&c->streams[index], err);
     if (r < 0)
         return r;
@@ -118,7 +143,8 @@ static int open_layer(struct comparison *c, unsigned index, struct ol_error *err
     if (r < 0)
         return r;
     c->layers[index].diff_id = ol_image_layer_diff_id(c->image, index);
-    if (c->streams[index].input.offset < 0)
+    /* what is replayed is read as files are written: decompressing is not what is timed */
+    if (c->streams[index].input.offset < 0 || c->report->workload.replay)
         return spool_layer(c, index, err);
     c->layers[index].input = c->streams[index].input;
     return 0;
@@ -136,8 +162,11 @@ static int read_layers(struct comparison *c, struct ol_error *err)
         if (cancelled(c))
             return ol_error_set(err, -ECANCELED, "interrupted");
         r = open_layer(c, i, err);
-        if (r == 0)
+        c->inputs[i] = c->layers[i].input;
+        if (r == 0 && i < ol_report_imported(c->report))
             r = ol_forecast_layer(c->forecast, &c->layers[i].input, &scan, err);
+        else if (r == 0)
+            r = ol_layer_scan(&c->layers[i].input, NULL, NULL, NULL, &scan, err);
         if (r < 0)
             return ol_error_wrap(err, r, "layer %u of '%s'", i, ol_image_source(c->image));
         layer->entries = scan.entries;
@@ -151,7 +180,8 @@ static void take_diff_ids(struct comparison *c)
 {
     const struct ol_bench_engine *engine = &c->report->engines[0];
 
-    for (unsigned i = 0; i < c->n_layers; i++) /* the layers are an engine's first steps */
+    /* the layers are an engine's first steps */
+    for (unsigned i = 0; i < ol_report_imported(c->report); i++)
         memcpy(c->report->image.layers[i].diff_id, engine->steps[i].reports[0].diff_id,
                OL_DIGEST_SIZE);
 }
@@ -308,14 +338,74 @@ static int drop_failed(struct ol_report *report, struct ol_error *err)
     return r;
 }
 
+/* ---- what was replayed, held against the image ---- */
+
+static void close_all(int *fds, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        ol_fd_close(&fds[i]);
+}
+
+/* What each engine would make a layer of; -1 where one cannot show it. */
+static int save_layers(const struct comparison *c, const struct ol_bench_job *job, int *fds,
+                       struct ol_error *err)
+{
+    int r = 0;
+
+    for (size_t i = 0; i < c->report->n_engines && r == 0; i++)
+        r = ol_bench_save_diffs(job, &c->report->engines[i], fds + i * job->commits, err);
+    return r;
+}
+
+static int compare_layers(const struct comparison *c, const struct ol_bench_job *job,
+                          const int *fds, struct ol_error *err)
+{
+    struct ol_replay_check check = {
+        .dir = job->dir,
+        .keep_owner = job->keep_owner,
+        .layers = c->inputs,
+        .n_layers = c->n_layers,
+        .committed = fds,
+        .n_engines = c->report->n_engines,
+        .cancelled = job->cancelled,
+        .data = job->data,
+    };
+    ol_auto_free char(*diff_ids)[OL_DIGEST_SIZE] = calloc(c->n_layers, sizeof *diff_ids);
+
+    if (diff_ids == NULL)
+        return ol_error_nomem(err);
+    for (unsigned i = 0; i < c->n_layers; i++)
+        memcpy(diff_ids[i], c->report->image.layers[i].diff_id, OL_DIGEST_SIZE);
+    check.diff_ids = (const char(*)[OL_DIGEST_SIZE])diff_ids;
+    return ol_replay_check_all(&check, c->report->verdicts_on_layers, err);
+}
+
+static int check_replay(struct comparison *c, const struct ol_bench_job *job, struct ol_error *err)
+{
+    const size_t count = c->report->n_engines * job->commits;
+    ol_auto_free int *fds = calloc(count + 1, sizeof *fds);
+    int r;
+
+    c->report->verdicts_on_layers = calloc(count + 1, sizeof *c->report->verdicts_on_layers);
+    if (fds == NULL || c->report->verdicts_on_layers == NULL)
+        return ol_error_nomem(err);
+    for (size_t i = 0; i < count; i++)
+        fds[i] = -1;
+    r = save_layers(c, job, fds, err);
+    if (r == 0)
+        r = compare_layers(c, job, fds, err);
+    close_all(fds, count);
+    return r;
+}
+
 static int run(struct comparison *c, struct ol_error *err)
 {
     const struct ol_compare_options *options = c->options;
     const struct ol_bench_job job = {
         .layers = c->layers,
-        .n_layers = c->n_layers,
+        .n_layers = (unsigned)ol_report_imported(c->report),
         .plans = ol_forecast_plans(c->forecast),
-        .commits = options->workload.commits,
+        .commits = c->report->workload.commits,
         .rounds = options->workload.rounds,
         .warmup = options->workload.warmup,
         .seed = options->workload.seed,
@@ -337,12 +427,14 @@ static int run(struct comparison *c, struct ol_error *err)
     if (c->report->order == NULL)
         return ol_error_nomem(err);
     r = ol_bench_run(&job, c->report->engines, n_run, c->report->order, err);
-    return r < 0 ? r : drop_failed(c->report, err);
+    if (r == 0)
+        r = drop_failed(c->report, err);
+    return r < 0 || !c->report->workload.replay ? r : check_replay(c, &job, err);
 }
 
 static int compare(struct comparison *c, struct ol_error *err)
 {
-    const struct ol_report_workload *work = &c->options->workload;
+    const struct ol_report_workload *work = &c->report->workload; /* commits are settled there */
     int r = describe_backing(c, err);
 
     if (r == 0)
@@ -350,11 +442,18 @@ static int compare(struct comparison *c, struct ol_error *err)
     if (r == 0)
         r = open_image(c, err);
     if (r == 0)
-        r = ol_forecast_new(c->n_layers, work->commits, &c->forecast, err);
+        r = ol_forecast_new((unsigned)ol_report_imported(c->report), work->commits, &c->forecast,
+                            err);
     if (r == 0)
         r = read_layers(c, err);
-    if (r == 0)
+    if (r == 0 && work->replay)
+        r = ol_forecast_replay(c->forecast, c->inputs, ol_view_can_keep_owner(c->options->dir),
+                               err);
+    else if (r == 0)
         r = ol_forecast_commits(c->forecast, &work->changes, work->change_bytes, work->seed, err);
+    if (r == 0 && work->replay)
+        r = ol_image_history_get(ol_image_config_of(c->image), c->n_layers, &c->report->history,
+                                 err);
     if (r == 0)
         r = run(c, err);
     if (r == 0)

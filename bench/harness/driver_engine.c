@@ -221,6 +221,19 @@ static int engine_commit(struct ol_engine *engine, struct ol_engine_report *ret,
     return 0;
 }
 
+static int engine_save_diff(struct ol_engine *engine, int fd, struct ol_error *err)
+{
+    struct driver_engine *e = engine_from(engine);
+    const char *mount_id = e->containers[e->n_containers - 1].mount_id;
+    ol_auto_fd int out_fd = fcntl(fd, F_DUPFD_CLOEXEC, 0); /* the driver may close its own */
+    char init_id[OL_HEX_SIZE + 8];
+
+    if (out_fd < 0)
+        return ol_error_sys(err, errno, "cannot duplicate a descriptor");
+    (void)snprintf(init_id, sizeof init_id, "%s-init", mount_id);
+    return ol_driver_diff(e->drv, mount_id, init_id, &out_fd, NULL, err);
+}
+
 static int engine_container_remove(struct ol_engine *engine, unsigned index, struct ol_error *err)
 {
     struct driver_engine *e = engine_from(engine);
@@ -264,6 +277,7 @@ const struct ol_engine_ops ol_driver_engine_ops = {
     .change = engine_change,
     .unmount = engine_unmount,
     .commit = engine_commit,
+    .save_diff = engine_save_diff,
     .container_remove = engine_container_remove,
     .image_remove = engine_image_remove,
     .usage = engine_usage,

@@ -81,7 +81,8 @@ enum ol_step_op {
 };
 
 struct ol_engine_ops {
-    const char *kind; /* "driver", "snapshotter", "external" */
+    const char *kind;            /* "driver", "snapshotter", "external" */
+    bool commit_keeps_container; /* the container's own directory becomes the layer */
 
     /** Optional: why it cannot run here, before anything is started. -ENOENT: not installed. */
     int (*probe)(const struct ol_engine_config *config, struct ol_error *err);
@@ -108,6 +109,9 @@ struct ol_engine_ops {
     int (*unmount)(struct ol_engine *engine, struct ol_error *err);
     /** Commit the newest container to a new image. */
     int (*commit)(struct ol_engine *engine, struct ol_engine_report *ret, struct ol_error *err);
+    /** Optional: write what commit would make a layer of as a tar, without committing. It may
+     * mount. Without it a replayed layer cannot be held against its original. */
+    int (*save_diff)(struct ol_engine *engine, int fd, struct ol_error *err);
     int (*container_remove)(struct ol_engine *engine, unsigned index, struct ol_error *err);
     /** Image 0 is the imported one with all its layers, image k that of commit k - 1. */
     int (*image_remove)(struct ol_engine *engine, unsigned index, struct ol_error *err);

@@ -88,11 +88,28 @@ int ol_forecast_layer(struct ol_forecast *forecast, const struct ol_input *input
     return r < 0 ? ol_error_nomem(err) : 0;
 }
 
-/* One commit on the model as it stands: create, plan (which changes the model), commit. */
-static int forecast_commit(struct ol_forecast *forecast, struct commit_forecast *commit,
-                           const struct ol_change_mix *mix, uint64_t change_bytes, uint64_t seed,
-                           struct ol_error *err)
+/* What the commits are made of: seeded changes, or the layers of an image. */
+struct source {
+    const struct ol_change_mix *mix;
+    uint64_t change_bytes, seed;
+    const struct ol_input *layers; /* NULL: seeded changes */
+    bool keep_owner;
+};
+
+static int make_plan(struct ol_model *model, const struct source *source, unsigned index,
+                     struct ol_plan **ret, struct ol_error *err)
 {
+    return source->layers != NULL
+               ? ol_plan_replay(model, source->layers, index + 1, source->keep_owner, ret, err)
+               : ol_plan_make(model, source->mix, source->change_bytes, source->seed + index, ret,
+                              err);
+}
+
+/* One commit on the model as it stands: create, plan (which changes the model), commit. */
+static int forecast_commit(struct ol_forecast *forecast, const struct source *source,
+                           unsigned index, struct ol_error *err)
+{
+    struct commit_forecast *commit = &forecast->planned[index];
     struct ol_model *model = forecast->model;
     int r = 0;
 
@@ -100,7 +117,7 @@ static int forecast_commit(struct ol_forecast *forecast, struct commit_forecast 
         r = ol_law_container_create((enum ol_law)law, model, true, &commit->create[law]);
     if (r < 0)
         return ol_error_nomem(err);
-    r = ol_plan_make(model, mix, change_bytes, seed, &commit->plan, err);
+    r = make_plan(model, source, index, &commit->plan, err);
     if (r < 0)
         return r;
     for (unsigned law = 0; law < LAWS && r == 0; law++) {
@@ -118,17 +135,33 @@ static int forecast_commit(struct ol_forecast *forecast, struct commit_forecast 
     return r < 0 ? ol_error_nomem(err) : 0;
 }
 
-int ol_forecast_commits(struct ol_forecast *forecast, const struct ol_change_mix *mix,
-                        uint64_t change_bytes, uint64_t seed, struct ol_error *err)
+static int forecast_all(struct ol_forecast *forecast, const struct source *source,
+                        struct ol_error *err)
 {
     for (unsigned i = 0; i < forecast->commits; i++) {
-        int r = forecast_commit(forecast, &forecast->planned[i], mix, change_bytes, seed + i, err);
+        int r = forecast_commit(forecast, source, i, err);
 
         if (r < 0)
             return ol_error_wrap(err, r, "planning commit %u", i);
         forecast->plans[i] = forecast->planned[i].plan;
     }
     return 0;
+}
+
+int ol_forecast_commits(struct ol_forecast *forecast, const struct ol_change_mix *mix,
+                        uint64_t change_bytes, uint64_t seed, struct ol_error *err)
+{
+    const struct source source = {.mix = mix, .change_bytes = change_bytes, .seed = seed};
+
+    return forecast_all(forecast, &source, err);
+}
+
+int ol_forecast_replay(struct ol_forecast *forecast, const struct ol_input *layers, bool keep_owner,
+                       struct ol_error *err)
+{
+    const struct source source = {.layers = layers, .keep_owner = keep_owner};
+
+    return forecast_all(forecast, &source, err);
 }
 
 struct ol_plan *const *ol_forecast_plans(const struct ol_forecast *forecast)
@@ -157,6 +190,7 @@ static void fill_step(const struct ol_forecast *forecast, enum ol_law law, bool 
         break;
     case OL_STEP_CONTAINER_CHANGE:
         step->predicted = planned->change[law];
+        known = ol_plan_is_predicted(planned->plan);
         break;
     case OL_STEP_COMMIT:
         step->predicted = naive_diff ? planned->naive_commit[law] : planned->commit[law];

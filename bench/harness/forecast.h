@@ -23,6 +23,13 @@ int ol_forecast_layer(struct ol_forecast *forecast, const struct ol_input *input
 int ol_forecast_commits(struct ol_forecast *forecast, const struct ol_change_mix *mix,
                         uint64_t change_bytes, uint64_t seed, struct ol_error *err);
 
+/**
+ * Instead of that: commit i is what layers[i + 1] changes. Only layers[0] was read before.
+ * @param layers  seekable; they must outlive the plans
+ */
+int ol_forecast_replay(struct ol_forecast *forecast, const struct ol_input *layers, bool keep_owner,
+                       struct ol_error *err);
+
 /** The plans, one per commit; owned by the forecast. */
 struct ol_plan *const *ol_forecast_plans(const struct ol_forecast *forecast);
 

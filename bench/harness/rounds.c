@@ -22,6 +22,7 @@ struct pass {
     unsigned round; /* 0 is the warm-up */
     size_t done, total;
     struct ol_engine_usage usage; /* as last counted */
+    int *saved;                   /* NULL, or instead of measuring: a descriptor per commit */
 };
 
 /* splitmix64 (Steele, Lea, Flood 2014): enough for shuffling, and the same everywhere. */
@@ -198,6 +199,39 @@ static int run_step(struct pass *pass, struct ol_bench_step *step, struct ol_err
     return 0;
 }
 
+static int save_diff(struct pass *pass, unsigned index, struct ol_error *err)
+{
+    int fd = open(pass->job->dir, O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+
+    if (fd < 0)
+        return ol_error_sys(err, errno, "cannot make a temporary file in '%s'", pass->job->dir);
+    pass->saved[index] = fd;
+    return pass->bench->ops->save_diff(pass->engine, fd, err);
+}
+
+/* Without clock and count. */
+static int save_steps(struct pass *pass, struct ol_error *err)
+{
+    struct ol_engine_report report = {0};
+    int r = 0;
+
+    for (size_t i = 0; i < pass->bench->n_steps && r == 0; i++) {
+        const struct ol_bench_step *step = &pass->bench->steps[i];
+
+        if (cancelled(pass->job))
+            return ol_error_set(err, -ECANCELED, "interrupted");
+        tell_progress(pass, "checking");
+        r = prepare(pass, step, err);
+        if (r == 0 && step->op == OL_STEP_COMMIT)
+            r = save_diff(pass, step->index, err);
+        if (r == 0)
+            r = do_step(pass, step, &report, err);
+        if (r < 0)
+            return ol_error_wrap(err, r, "%s %u", ol_step_op_name(step->op), step->index);
+    }
+    return r;
+}
+
 static int run_steps(struct pass *pass, struct ol_error *err)
 {
     struct ol_bench_engine *bench = pass->bench;
@@ -232,7 +266,7 @@ static int open_and_run(struct pass *pass, const char *path, struct ol_error *er
     if (r < 0)
         return r;
     memcpy(pass->bench->version, pass->engine->version, sizeof pass->bench->version);
-    r = run_steps(pass, err);
+    r = pass->saved != NULL ? save_steps(pass, err) : run_steps(pass, err);
     pass->bench->ops->close(pass->engine);
     pass->engine = NULL;
     return r;
@@ -269,6 +303,21 @@ static int run_pass(struct pass *pass, int scratch_fd, struct ol_error *err)
         r = 0;
     removed = ol_tree_remove(scratch_fd, name, r < 0 ? NULL : err); /* the first failure counts */
     return r < 0 ? r : removed;
+}
+
+int ol_bench_save_diffs(const struct ol_bench_job *job, struct ol_bench_engine *engine,
+                        int *ret_fds, struct ol_error *err)
+{
+    ol_auto_fd int scratch_fd = ol_fs_open_dir(AT_FDCWD, job->dir);
+    struct pass pass = {.job = job, .bench = engine, .saved = ret_fds, .total = 1};
+    int r;
+
+    if (engine->ops->save_diff == NULL)
+        return 0;
+    if (scratch_fd < 0)
+        return ol_error_sys(err, -scratch_fd, "cannot open '%s'", job->dir);
+    r = run_pass(&pass, scratch_fd, err);
+    return r < 0 ? ol_error_wrap(err, r, "%s", engine->name) : 0;
 }
 
 static int run_next(const struct ol_bench_job *job, struct ol_bench_engine *engine, size_t turn,

@@ -97,4 +97,13 @@ int ol_bench_steps_make(const struct ol_bench_job *job, struct ol_bench_engine *
 int ol_bench_run(const struct ol_bench_job *job, struct ol_bench_engine *engines, size_t n_engines,
                  const unsigned *order, struct ol_error *err);
 
+/**
+ * One more pass of one engine, in which nothing is timed or counted: before each commit what it
+ * will make a layer of is saved.
+ * @param ret_fds  one per commit, unnamed files in job->dir; owned by the caller, also after a
+ *                 failure; left as they are when the engine has no save_diff
+ */
+int ol_bench_save_diffs(const struct ol_bench_job *job, struct ol_bench_engine *engine,
+                        int *ret_fds, struct ol_error *err);
+
 #endif

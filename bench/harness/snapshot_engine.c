@@ -14,6 +14,7 @@
 #include "common/clock.h"
 #include "common/fs/file.h"
 #include "common/fs/tree.h"
+#include "common/layer/export.h"
 #include "common/limits.h"
 #include "common/mount/mount.h"
 #include "drivers/rootfs.h"
@@ -30,6 +31,7 @@ struct snapshot_engine {
     struct ol_snapshots *sn;           /* owned */
     char *target;                      /* owned; where containers are mounted: "<dir>/mounted" */
     bool direct;                       /* no mounts */
+    enum ol_overlay_ns ns;             /* of opaque attributes */
     int root_fd, home_fd;              /* owned */
     struct ol_rootfs *rootfs;          /* owned; the newest container's while it is mounted */
     char (*chain_ids)[OL_DIGEST_SIZE]; /* owned; of the imported layers */
@@ -107,6 +109,7 @@ static int engine_open(const struct ol_engine_config *config, struct ol_engine *
     e->root_fd = -1;
     e->home_fd = -1;
     e->direct = config->view == OL_VIEW_DIRECT;
+    e->ns = config->view == OL_VIEW_KERNEL ? OL_OVERLAY_TRUSTED : OL_OVERLAY_USER;
     e->max_containers = config->commits;
     e->chain_ids = calloc(OL_MAX_IMAGE_LAYERS, sizeof *e->chain_ids);
     if (e->chain_ids == NULL || asprintf(&e->target, "%s/mounted", config->dir) < 0) {
@@ -297,6 +300,41 @@ static int commit(struct ol_engine *engine, struct ol_engine_report *ret, struct
     return 0;
 }
 
+static const char *upper_of(const struct ol_snapshot_mount *mount)
+{
+    static const char option[] = "upperdir=";
+
+    for (size_t i = 0; i < mount->n_options; i++) {
+        if (strncmp(mount->options[i], option, sizeof option - 1) == 0)
+            return mount->options[i] + sizeof option - 1;
+    }
+    return NULL;
+}
+
+/* A diff on top, as an engine makes one when an image is pushed: the upper directory as a tar. */
+static int save_diff(struct ol_engine *engine, int fd, struct ol_error *err)
+{
+    struct snapshot_engine *e = engine_from(engine);
+    ol_auto_snapshot_mount struct ol_snapshot_mount mount = {0};
+    const struct ol_export_options options = {0};
+    ol_auto_fd int upper_fd = -1;
+    char key[KEY_SIZE];
+    const char *upper;
+    int r;
+
+    container_key(e->n_containers - 1, key);
+    r = ol_snapshots_mounts(e->sn, key, &mount, err);
+    if (r < 0)
+        return r;
+    upper = upper_of(&mount);
+    if (upper == NULL)
+        return ol_error_set(err, -EINVAL, "a container needs an image");
+    upper_fd = ol_fs_open_dir(AT_FDCWD, upper);
+    if (upper_fd < 0)
+        return ol_error_sys(err, -upper_fd, "cannot open '%s'", upper);
+    return ol_export_upper(upper_fd, e->ns, fd, &options, NULL, err);
+}
+
 /* The commit took it. */
 static int container_remove(struct ol_engine *engine, unsigned index, struct ol_error *err)
 {
@@ -331,6 +369,7 @@ static int usage(struct ol_engine *engine, struct ol_engine_usage *ret, struct o
 
 const struct ol_engine_ops ol_snapshot_engine_ops = {
     .kind = "snapshotter",
+    .commit_keeps_container = true,
     .open = engine_open,
     .close = engine_close,
     .import_layer = import_layer,
@@ -339,6 +378,7 @@ const struct ol_engine_ops ol_snapshot_engine_ops = {
     .change = change,
     .unmount = unmount_container,
     .commit = commit,
+    .save_diff = save_diff,
     .container_remove = container_remove,
     .image_remove = image_remove,
     .usage = usage,

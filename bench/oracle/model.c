@@ -38,6 +38,23 @@ void ol_model_free(struct ol_model *model)
     free(model);
 }
 
+int ol_model_copy(const struct ol_model *model, struct ol_model **ret, struct ol_error *err)
+{
+    struct ol_model *copy = calloc(1, sizeof *copy);
+
+    if (copy == NULL)
+        return ol_error_nomem(err);
+    copy->own_is_merged = model->own_is_merged;
+    copy->layer = model->layer;
+    if (ol_mtree_copy(&model->merged, false, &copy->merged) < 0 ||
+        ol_mtree_copy(&model->own, false, &copy->own) < 0) {
+        ol_model_free(copy);
+        return ol_error_nomem(err);
+    }
+    *ret = copy;
+    return 0;
+}
+
 /*
  * A layer starts as a clone of its parent, and a clone gives every symlink, fifo and device name an
  * inode of its own.
@@ -461,20 +478,71 @@ static struct ol_model_node node_of(const struct ol_mtree *tree, uint32_t node, 
     };
 }
 
-bool ol_model_lookup(const struct ol_model *model, const char *path, struct ol_model_node *ret)
+uint32_t ol_model_find(const struct ol_model *model, const char *path)
 {
-    const struct ol_mtree *tree = &model->merged;
     uint32_t node = OL_M_ROOT;
 
-    for (const char *at = path; *at != '\0';) {
+    for (const char *at = path; *at != '\0' && node != OL_M_NONE;) {
         size_t len = strcspn(at, "/");
-        node = ol_mtree_find(tree, node, at, len);
-        if (node == OL_M_NONE)
-            return false;
+        node = ol_mtree_find(&model->merged, node, at, len);
         at += len + (at[len] == '/' ? 1 : 0);
     }
-    *ret = node_of(tree, node, path);
+    return node;
+}
+
+bool ol_model_lookup(const struct ol_model *model, const char *path, struct ol_model_node *ret)
+{
+    uint32_t node = ol_model_find(model, path);
+
+    if (node == OL_M_NONE)
+        return false;
+    *ret = node_of(&model->merged, node, path);
     return true;
+}
+
+/* "a/b" of a node, with a slash behind it unless it is the root. */
+static int put_node_path(const struct ol_mtree *tree, uint32_t node, struct ol_buf *buf)
+{
+    uint32_t up[LINKS_MAX * 64];
+    size_t depth = 0;
+    int r = 0;
+
+    for (; node != OL_M_ROOT; node = tree->nodes[node].parent) {
+        if (depth == OL_ARRAY_LEN(up))
+            return -ENAMETOOLONG;
+        up[depth++] = node;
+    }
+    while (depth > 0 && r == 0)
+        r = ol_buf_printf(buf, "%s/", ol_mtree_name(tree, up[--depth]));
+    return r;
+}
+
+int ol_model_canonical(const struct ol_model *model, const char *path, char **ret)
+{
+    const struct ol_entry entry = {.path = path};
+    /* nothing is made: the model stays as it is */
+    struct target t = {.model = (struct ol_model *)(uintptr_t)model,
+                       .tree = (struct ol_mtree *)(uintptr_t)&model->merged,
+                       .entry = &entry};
+    ol_auto_buf struct ol_buf buf = OL_BUF_INIT;
+    size_t len = ol_path_dir_len(path);
+    uint32_t dir = OL_M_ROOT;
+    int r;
+
+    while ((r = walk_dirs(&t, OL_M_ROOT, path, len, false, &dir)) == -ENOENT && len > 0) {
+        while (len > 0 && path[len - 1] != '/')
+            len--;
+        len -= len > 0 ? 1 : 0;
+        t.links = 0;
+    }
+    if (r == 0)
+        r = put_node_path(t.tree, dir, &buf);
+    if (r == 0)
+        r = ol_buf_puts(&buf, path + len + (len > 0 ? 1 : 0));
+    if (r < 0)
+        return r;
+    *ret = ol_buf_steal(&buf);
+    return *ret != NULL ? 0 : -ENOMEM;
 }
 
 /* A walk in sorted pre-order: one sorted list of children for each directory on the way. */

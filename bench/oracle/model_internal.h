@@ -28,6 +28,15 @@ bool ol_model_is_init_path(const char *path);
 /** The inodes of a content copy of the merged tree, its root included (vfs). */
 int ol_model_copy_kinds(const struct ol_model *model, struct ol_inode_kinds *ret);
 
+/**
+ * The path with the symlinks of its directory part resolved in the merged tree, as applying an
+ * entry of that name would; what is missing stays as it is. @return 0, -ENOMEM, or why it leads
+ * nowhere
+ */
+int ol_model_canonical(const struct ol_model *model, const char *path, char **ret);
+/** The node of a canonical path, or OL_M_NONE. */
+uint32_t ol_model_find(const struct ol_model *model, const char *path);
+
 void ol_inode_kinds_add(struct ol_inode_kinds *to, const struct ol_inode_kinds *what, int64_t sign);
 
 #endif

@@ -25,6 +25,9 @@ struct ol_model;
 int ol_model_new(struct ol_model **ret, struct ol_error *err);
 void ol_model_free(struct ol_model *model);
 
+/** Another model of the same image. */
+int ol_model_copy(const struct ol_model *model, struct ol_model **ret, struct ol_error *err);
+
 /** Begin the next layer; entries until the next begin belong to it. */
 int ol_model_begin_layer(struct ol_model *model, struct ol_error *err);
 /** Feed one header of the layer (whiteout names included). */

@@ -435,6 +435,8 @@ int ol_upper_remove_dir(struct ol_upper *upper, const char *path)
         if (child == NULL)
             break;
         r = ol_upper_unlink(upper, child);
+        if (r == -EISDIR) /* as deep as the tree is, which its model's limits bound */
+            r = ol_upper_remove_dir(upper, child);
         if (r < 0)
             return r;
     }

@@ -44,7 +44,7 @@ int ol_upper_rename(struct ol_upper *upper, const char *path, const char *target
 
 /** One more name for a file that is in the upper. */
 int ol_upper_link(struct ol_upper *upper, const char *path, const char *target);
-/** A directory with everything in it, which must not be directories (-EISDIR). */
+/** A directory with everything in it. */
 int ol_upper_remove_dir(struct ol_upper *upper, const char *path);
 
 /** True when the cached whiteout has no other name: the next mount of the layer frees it. */

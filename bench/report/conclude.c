@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* From steps and rounds to phases, totals, verdicts and remarks. */
-#include "bench/report/report.h"
+#include "bench/report/internal.h"
 
 #include "common/cleanup.h"
 
@@ -14,8 +14,10 @@ void ol_report_fini(struct ol_report *report)
 {
     for (size_t i = 0; i < report->n_engines + report->n_hidden; i++) {
         ol_bench_engine_fini(&report->engines[i]);
-        if (report->found != NULL)
+        if (report->found != NULL) {
             free(report->found[i].commit_seconds);
+            free(report->found[i].builds);
+        }
     }
     for (size_t i = 0; i < report->n_notes; i++)
         free(report->notes[i].text);
@@ -23,6 +25,7 @@ void ol_report_fini(struct ol_report *report)
         free(report->left_out[i].name);
         free(report->left_out[i].reason);
     }
+    ol_report_replay_fini(report);
     free(report->left_out);
     free(report->engines);
     free(report->order);
@@ -349,6 +352,8 @@ static int conclude_engine(const struct ol_report *report, size_t index,
     }
     if (r == 0)
         r = fill_parts(report, engine, scratch.rounds, found);
+    if (r == 0)
+        r = ol_report_fill_builds(report, engine, scratch.rounds, found);
     count_odds(engine, found);
     scratch_fini(&scratch);
     return r;

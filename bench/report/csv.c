@@ -33,9 +33,30 @@ static void print_part(FILE *out, bool split, uint64_t ns)
         fputc(',', out);
 }
 
-static void print_row(FILE *out, const struct ol_bench_engine *engine,
+/* The layer a step of a replay is about; of a commit, whether it came out as it was. */
+static void print_replay(FILE *out, const struct ol_report *report, size_t engine,
+                         const struct ol_bench_step *step)
+{
+    const struct ol_replay_verdict *verdict = NULL;
+    bool of_build = report->workload.replay && step->op != OL_STEP_LAYER_APPLY &&
+                    step->op != OL_STEP_IMAGE_REMOVE;
+
+    if (of_build && step->op == OL_STEP_COMMIT)
+        verdict = ol_report_verdict_on(report, engine, step->index);
+    if (of_build)
+        fprintf(out, ",%u", step->index + 1);
+    else
+        fputc(',', out);
+    if (verdict != NULL && verdict->checked)
+        fprintf(out, ",%d,%d\n", verdict->same_diff, verdict->same_tree);
+    else
+        fputs(",,\n", out);
+}
+
+static void print_row(FILE *out, const struct ol_report *all, size_t index,
                       const struct ol_bench_step *step, unsigned round)
 {
+    const struct ol_bench_engine *engine = &all->engines[index];
     const struct ol_engine_report *report = &step->reports[round];
     const struct ol_inode_kinds *kinds = &step->added.kinds;
     bool tells = ol_engine_tells_parts(engine);
@@ -63,21 +84,22 @@ static void print_row(FILE *out, const struct ol_bench_engine *engine,
     print_part(out, split, report->metadata.scan_ns);
     print_part(out, split, report->metadata.transaction_ns);
     print_part(out, split, report->metadata.sync_ns);
-    fputc('\n', out);
+    print_replay(out, all, index, step);
 }
 
 int ol_report_print_csv(const struct ol_report *report, FILE *out)
 {
     fputs("engine,op,index,round,inodes,predicted_inodes,bytes,directory,regular,symlink,device,"
           "fifo,whiteout,bookkeeping,seconds,create,diff,apply,metadata,avoided_sleep,"
-          "metadata_inodes,metadata_bytes,metadata_scan,metadata_transaction,metadata_sync\n",
+          "metadata_inodes,metadata_bytes,metadata_scan,metadata_transaction,metadata_sync,"
+          "layer,same_diff_id,same_tree\n",
           out);
     for (size_t i = 0; i < report->n_engines; i++) {
         const struct ol_bench_engine *engine = &report->engines[i];
 
         for (size_t s = 0; s < engine->n_steps; s++) {
             for (unsigned round = 0; round < report->workload.rounds; round++)
-                print_row(out, engine, &engine->steps[s], round);
+                print_row(out, report, i, &engine->steps[s], round);
         }
     }
     return 0;

@@ -98,6 +98,15 @@ static const struct ol_grid_column step_columns[] = {
     {"interval", "INTERVAL", "s", true},
 };
 
+static const struct ol_grid_column build_columns[] = {
+    {"step", "STEP / ENGINE", "", false},
+    {"inodes", "INODES", "", true},
+    {"predicted_inodes", "PREDICTED", "", true},
+    {"bytes", "DISK", "bytes", true},
+    {"seconds", "TIME", "s", true},
+    {"replayed", "LAYER", "", false},
+};
+
 static const struct ol_grid_column part_columns[] = {
     {"engine", "ENGINE", "", false},      {"create", "CREATE", "s", true},
     {"diff", "DIFF", "s", true},          {"apply", "APPLY", "s", true},
@@ -154,8 +163,8 @@ static int fill_step_heading(const struct ol_report *report, enum ol_phase phase
     if (r == 0)
         r = ol_buf_puts(&buf, ol_phase_name(phase));
     if (r == 0 && phase == OL_PHASE_IMPORT)
-        r = ol_buf_printf(&buf, ", %zu %s", report->image.n_layers,
-                          report->image.n_layers == 1 ? "layer" : "layers");
+        r = ol_buf_printf(&buf, ", %zu %s", ol_report_imported(report),
+                          ol_report_imported(report) == 1 ? "layer" : "layers");
     return r < 0 ? r : ol_grid_set(grid, 0, &buf);
 }
 
@@ -180,6 +189,45 @@ static int set_part(struct ol_grid *grid, size_t column, const struct ol_summary
 {
     return part->max > 0 ? set_seconds(grid, column, part->median)
                          : set_text(grid, column, "", "-");
+}
+
+static int fill_build_row(const struct ol_report *report, const char *indent, size_t engine,
+                          unsigned index, struct ol_grid *grid)
+{
+    const struct ol_report_build *build = &report->found[engine].builds[index];
+    const struct ol_replay_verdict *verdict = ol_report_verdict_on(report, engine, index);
+    int r = ol_grid_row(grid);
+
+    if (r == 0)
+        r = set_text(grid, 0, indent, report->engines[engine].name);
+    if (r == 0)
+        r = set_count(grid, 1, build->inodes);
+    if (r == 0)
+        r = build->has_prediction ? set_count(grid, 2, build->predicted)
+                                  : set_text(grid, 2, "", "-");
+    if (r == 0)
+        r = set_bytes(grid, 3, build->bytes);
+    if (r == 0)
+        r = set_seconds(grid, 4, build->seconds.median);
+    return r < 0 ? r : set_text(grid, 5, "", ol_verdict_word(verdict));
+}
+
+int ol_grid_builds(const struct ol_report *report, bool markdown, struct ol_grid *ret)
+{
+    int r = 0;
+
+    *ret = (struct ol_grid){.columns = build_columns, .n_columns = OL_ARRAY_LEN(build_columns)};
+    for (unsigned index = 0; index < report->workload.commits && r == 0; index++) {
+        char name[32];
+
+        (void)snprintf(name, sizeof name, "layer %u", index + 1);
+        r = ol_grid_row(ret);
+        if (r == 0)
+            r = set_text(ret, 0, "", name);
+        for (size_t i = 0; i < report->n_engines && r == 0; i++)
+            r = fill_build_row(report, markdown ? "&emsp;" : "  ", i, index, ret);
+    }
+    return r;
 }
 
 int ol_grid_parts(const struct ol_report *report, struct ol_grid *ret)

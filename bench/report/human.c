@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Numbers for people: three significant digits and a unit, counts in groups of three. */
-#include "bench/report/internal.h"
+#include "bench/report/human.h"
 
 #include <inttypes.h>
 #include <math.h>
+#include <stdio.h>
 
 int ol_human_count(struct ol_buf *buf, int64_t count)
 {
@@ -93,4 +94,31 @@ int ol_human_ratio(struct ol_buf *buf, double ratio)
     if (ratio >= 9.95)
         return ol_buf_printf(buf, "%.0fx", ratio);
     return ol_buf_printf(buf, ratio >= 1.995 ? "%.1fx" : "%.2fx", ratio);
+}
+
+int ol_text_one_line(const char *text, size_t max, struct ol_buf *buf)
+{
+    size_t start = buf->len;
+    bool blank = false;
+    int r = 0;
+
+    for (; *text != '\0' && r == 0; text++) {
+        unsigned char c = (unsigned char)*text;
+
+        if (c <= ' ' || c == 0x7f) {
+            blank = buf->len > start;
+            continue;
+        }
+        if (blank)
+            r = ol_buf_putc(buf, ' ');
+        blank = false;
+        if (r == 0)
+            r = ol_buf_putc(buf, *text);
+    }
+    if (r < 0 || buf->len - start <= max)
+        return r;
+    for (max -= 3; max > 0 && ((unsigned char)buf->data[start + max] & 0xc0) == 0x80;)
+        max--; /* not inside a character */
+    ol_buf_truncate(buf, start + max);
+    return ol_buf_puts(buf, "...");
 }

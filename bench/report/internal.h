@@ -3,16 +3,10 @@
 #ifndef OL_BENCH_REPORT_INTERNAL_H
 #define OL_BENCH_REPORT_INTERNAL_H
 
+#include "bench/report/human.h"
 #include "bench/report/report.h"
 
 #include "common/buf.h"
-
-/* Numbers for people, appended to a buffer. 0 or -ENOMEM. */
-int ol_human_count(struct ol_buf *buf, int64_t count);           /* "1,450" */
-int ol_human_bytes(struct ol_buf *buf, int64_t bytes);           /* "5.6 MiB" */
-int ol_human_seconds(struct ol_buf *buf, double seconds);        /* "12.3 ms" */
-int ol_human_ratio(struct ol_buf *buf, double ratio);            /* "66x", "3.4x", "1.05x" */
-int ol_human_range(struct ol_buf *buf, double low, double high); /* "11.9-14.0 ms" */
 
 /* A column is data: every form of output takes its name and unit from here. */
 struct ol_grid_column {
@@ -39,6 +33,7 @@ int ol_grid_set(struct ol_grid *grid, size_t column, struct ol_buf *text);
 /* The grids of a comparison. */
 int ol_grid_commit(const struct ol_report *report, struct ol_grid *ret);
 int ol_grid_steps(const struct ol_report *report, bool markdown, struct ol_grid *ret);
+int ol_grid_builds(const struct ol_report *report, bool markdown, struct ol_grid *ret);
 int ol_grid_parts(const struct ol_report *report, struct ol_grid *ret);
 
 /** What "metadata" of that grid is made of; no row where no engine tells. */
@@ -60,6 +55,19 @@ int ol_text_predictions(const struct ol_report *report, struct ol_buf *buf);
 int ol_text_host(const struct ol_report *report, struct ol_buf *buf);
 int ol_text_sleep(const struct ol_report *report, struct ol_buf *buf);
 int ol_text_interval(const struct ol_report *report, struct ol_buf *buf);
+/* Of a replayed image (replay.c). */
+void ol_report_replay_fini(struct ol_report *report);
+/** @param rounds  working memory, one per round */
+int ol_report_fill_builds(const struct ol_report *report, const struct ol_bench_engine *engine,
+                          double *rounds, struct ol_report_engine *found);
+/** Lines of "label<TAB>what the history says", each text at most max bytes. */
+int ol_text_history(const struct ol_report *report, size_t max, struct ol_buf *buf);
+/** "same bytes", "same tree", "DIFFERS" or "-". */
+const char *ol_verdict_word(const struct ol_replay_verdict *verdict);
+/** Lines of "layer N<TAB>engines - verdict: reasons"; nothing when all are the same bytes. */
+int ol_text_unequal_layers(const struct ol_report *report, struct ol_buf *buf);
+int ol_text_equal_layers(const struct ol_report *report, struct ol_buf *buf);
+
 /** The engine the others are compared with: the one whose commit adds the fewest inodes. */
 size_t ol_report_baseline(const struct ol_report *report);
 

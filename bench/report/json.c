@@ -81,8 +81,26 @@ static json_t *backing_json(const struct ol_report_backing *backing, int *r)
     return json;
 }
 
-static json_t *image_json(const struct ol_report_image *image, int *r)
+static json_t *history_json(const struct ol_image_history *history, int *r)
 {
+    json_t *json = json_array();
+
+    for (size_t i = 0; i < history->count; i++) {
+        const struct ol_image_step *step = &history->steps[i];
+        json_t *item = json_object();
+
+        push(json, item, r);
+        put(item, "created", text_json(step->created), r);
+        put(item, "created_by", text_json(step->created_by), r);
+        put(item, "comment", text_json(step->comment), r);
+        put(item, "layer", step->layer >= 0 ? json_integer(step->layer) : json_null(), r);
+    }
+    return json;
+}
+
+static json_t *image_json(const struct ol_report *report, int *r)
+{
+    const struct ol_report_image *image = &report->image;
     json_t *json = json_object();
     json_t *layers = json_array();
 
@@ -98,6 +116,8 @@ static json_t *image_json(const struct ol_report_image *image, int *r)
         put(layer, "entries", count_json(image->layers[i].entries), r);
         put(layer, "bytes", count_json(image->layers[i].bytes), r);
     }
+    if (report->workload.replay)
+        put(json, "history", history_json(&report->history, r), r);
     return json;
 }
 
@@ -120,7 +140,7 @@ static json_t *workload_json(const struct ol_report *report, int *r)
     put(changes, "replace", count_json(work->changes.replace), r);
     put(json, "change_bytes", count_json(work->change_bytes), r);
     put(json, "seed", count_json(work->seed), r);
-    put(json, "replay", json_false(), r);
+    put(json, "replay", json_boolean(work->replay), r);
     put(json, "rounds", count_json(work->rounds), r);
     put(json, "warmup", json_boolean(work->warmup), r);
     return json;
@@ -212,9 +232,60 @@ static json_t *sleep_json(const struct ol_bench_step *step, unsigned rounds, int
     return json;
 }
 
-static json_t *step_json(const struct ol_report *report, const struct ol_bench_step *step,
-                         bool tells_parts, int *r)
+static json_t *reasons_json(const struct ol_replay_verdict *verdict, int *r)
 {
+    json_t *json = json_array();
+
+    for (unsigned kind = 0; kind < OL_REASONS; kind++) {
+        const struct ol_replay_reason *reason = &verdict->reasons[kind];
+        json_t *item;
+
+        if (reason->count == 0)
+            continue;
+        item = json_object();
+        push(json, item, r);
+        put(item, "reason", json_string(ol_replay_reason_name((enum ol_replay_reason_kind)kind)),
+            r);
+        put(item, "count", count_json(reason->count), r);
+        put(item, "example", reason->example != NULL ? text_json(reason->example) : json_null(), r);
+    }
+    return json;
+}
+
+static json_t *replayed_json(const struct ol_replay_verdict *verdict, int *r)
+{
+    json_t *json = json_object();
+
+    put(json, "same_diff_id", json_boolean(verdict->same_diff), r);
+    put(json, "same_tree", json_boolean(verdict->same_tree), r);
+    put(json, "diff_id", text_json(verdict->diff_id), r);
+    put(json, "reasons", reasons_json(verdict, r), r);
+    return json;
+}
+
+/* Which layer a container's step is about, and how it came out. */
+static void put_replay(json_t *json, const struct ol_report *report, size_t engine,
+                       const struct ol_bench_step *step, int *r)
+{
+    const struct ol_replay_verdict *verdict;
+    const struct ol_image_step *build;
+
+    if (!report->workload.replay || step->op == OL_STEP_LAYER_APPLY ||
+        step->op == OL_STEP_IMAGE_REMOVE)
+        return;
+    verdict = ol_report_verdict_on(report, engine, step->index);
+    build = ol_image_history_of_layer(&report->history, (size_t)step->index + 1);
+    put(json, "layer", count_json((uint64_t)step->index + 1), r);
+    put(json, "created_by", text_json(build != NULL ? build->created_by : ""), r);
+    if (step->op == OL_STEP_COMMIT)
+        put(json, "replayed",
+            verdict != NULL && verdict->checked ? replayed_json(verdict, r) : json_null(), r);
+}
+
+static json_t *step_json(const struct ol_report *report, size_t engine,
+                         const struct ol_bench_step *step, int *r)
+{
+    bool tells_parts = ol_engine_tells_parts(&report->engines[engine]);
     unsigned rounds = report->workload.rounds;
     json_t *json = json_object();
     json_t *seconds = json_array();
@@ -244,6 +315,7 @@ static json_t *step_json(const struct ol_report *report, const struct ol_bench_s
         put(json, "avoided_sleep_seconds", sleep_json(step, rounds, r), r);
     if (report->workload.warmup)
         put(json, "warmup_seconds", json_real((double)step->warmup_ns / 1e9), r);
+    put_replay(json, report, engine, step, r);
     return json;
 }
 
@@ -270,7 +342,7 @@ static json_t *images_json(const struct ol_report *report, const struct ol_bench
     for (size_t i = 0; i < engine->n_steps; i++) {
         const struct ol_bench_step *step = &engine->steps[i];
         bool last_layer = step->op == OL_STEP_LAYER_APPLY &&
-                          step->index + 1 == report->image.n_layers;
+                          step->index + 1 == ol_report_imported(report);
 
         if (last_layer || step->op == OL_STEP_COMMIT)
             push(json, text_json(step->reports[report->workload.rounds - 1].id), r);
@@ -312,7 +384,7 @@ static json_t *engine_json(const struct ol_report *report, size_t index, int *r)
     put(json, "version", text_json(engine->version[0] != '\0' ? engine->version : OL_VERSION), r);
     put(json, "steps", steps, r);
     for (size_t i = 0; i < engine->n_steps; i++)
-        push(steps, step_json(report, &engine->steps[i], ol_engine_tells_parts(engine), r), r);
+        push(steps, step_json(report, index, &engine->steps[i], r), r);
     put(json, "totals", totals_json(report, index, r), r);
     return json;
 }
@@ -386,7 +458,7 @@ static json_t *report_json(const struct ol_report *report, int *r)
     put(json, "host", host_json(&report->host, r), r);
     put(json, "backing", backing_json(&report->backing, r), r);
     put(json, "view", json_string(ol_view_name(report->view)), r);
-    put(json, "image", image_json(&report->image, r), r);
+    put(json, "image", image_json(report, r), r);
     put(json, "workload", workload_json(report, r), r);
     put(json, "order", order_json(report, r), r);
     put(json, "engines", engines, r);

@@ -68,6 +68,31 @@ static int print_mismatches(const struct ol_report *report, FILE *out)
     return r;
 }
 
+enum { HISTORY_MAX = 200 }; /* bytes of a step's text */
+
+/* The steps of a replayed image, what each left behind, and which layers came out otherwise. */
+static int print_builds(const struct ol_report *report, FILE *out)
+{
+    ol_auto_buf struct ol_buf history = OL_BUF_INIT;
+    ol_auto_buf struct ol_buf unequal = OL_BUF_INIT;
+    ol_auto_grid struct ol_grid grid = {0};
+    int r = ol_text_history(report, HISTORY_MAX, &history);
+
+    if (r == 0)
+        r = ol_grid_builds(report, true, &grid);
+    if (r == 0)
+        r = ol_text_unequal_layers(report, &unequal);
+    if (r == 0)
+        r = ol_text_equal_layers(report, &unequal);
+    if (r < 0)
+        return r;
+    print_items(out, ol_buf_str(&history));
+    fputc('\n', out);
+    print_grid(out, &grid);
+    print_items(out, ol_buf_str(&unequal));
+    return print_mismatches(report, out);
+}
+
 static int print_head(const struct ol_report *report, FILE *out)
 {
     ol_auto_buf struct ol_buf buf = OL_BUF_INIT;
@@ -83,11 +108,13 @@ static int print_head(const struct ol_report *report, FILE *out)
     if (r < 0)
         return r;
     fprintf(out, "%s\n\n", ol_buf_str(&buf));
+    ol_buf_truncate(&buf, 0);
+    if (report->workload.replay)
+        return print_builds(report, out);
     r = ol_grid_commit(report, &grid);
     if (r < 0)
         return r;
     print_grid(out, &grid);
-    ol_buf_truncate(&buf, 0);
     for (size_t i = 0; i < report->n_engines && r == 0; i++) {
         if (i != base)
             r = ol_text_verdict(report, i, base, &buf);

@@ -7,9 +7,11 @@
 #ifndef OL_BENCH_REPORT_REPORT_H
 #define OL_BENCH_REPORT_REPORT_H
 
+#include "bench/harness/replay_check.h"
 #include "bench/harness/rounds.h"
 #include "bench/harness/stats.h"
 #include "bench/workloads/workload.h"
+#include "store/image_history.h"
 
 #include <stdio.h>
 
@@ -48,6 +50,8 @@ struct ol_report_workload {
     uint64_t seed;
     unsigned rounds;
     bool warmup;
+    bool replay; /* commit i is what layer i + 1 of the image changes; then changes, change_bytes
+                    and commits as given say nothing */
 };
 
 /* The rows of the table: steps of one kind together. */
@@ -62,6 +66,13 @@ enum ol_phase {
     OL_PHASE_COMMIT_REMOVE, /* the image of one commit */
     OL_PHASE_IMAGE_REMOVE,  /* the imported image, all layers */
     OL_PHASES
+};
+
+/* One build step on one engine: container and commit, as far as they stay in the image. */
+struct ol_report_build {
+    bool has_prediction;
+    int64_t inodes, predicted, bytes;
+    struct ol_summary seconds; /* of the whole step, over the rounds */
 };
 
 /* One phase of one engine. Counts are medians over the commits, times over the rounds. */
@@ -81,8 +92,9 @@ struct ol_report_engine {
     struct ol_summary scan, transaction, sync; /* of metadata, where the engine tells them apart */
     double avoided_sleep; /* mean seconds of one commit the real engine would add */
     uint64_t squashed_owners, skipped_devices;
-    double *commit_seconds; /* owned; one per round: mean over the commits */
-    size_t wrong_steps;     /* steps whose count is not the predicted one */
+    double *commit_seconds;         /* owned; one per round: mean over the commits */
+    size_t wrong_steps;             /* steps whose count is not the predicted one */
+    struct ol_report_build *builds; /* owned; one per commit; NULL unless layers were replayed */
 };
 
 struct ol_report_verdict {
@@ -108,6 +120,10 @@ struct ol_report {
     size_t n_left_out;
     size_t n_hidden; /* engines after those: at most one, null, the cost of measuring itself */
     unsigned *order; /* owned; (rounds + warm-up) x (n_engines + n_hidden) */
+
+    /* Of replayed layers; else all empty. */
+    struct ol_image_history history;              /* owned */
+    struct ol_replay_verdict *verdicts_on_layers; /* owned; n_engines rows of one per commit */
 
     /* Remarks of the runner (owned texts), then those of ol_report_conclude(). */
     struct ol_report_note {
@@ -157,6 +173,13 @@ int ol_report_print(const struct ol_report *report, enum ol_report_format format
 
 /** "layer.apply, 3 layers", "commit", …: the row's name, for a report. */
 const char *ol_phase_name(enum ol_phase phase);
+
+/** The verdict on commit `index` of an engine; NULL when nothing was replayed. */
+const struct ol_replay_verdict *ol_report_verdict_on(const struct ol_report *report, size_t engine,
+                                                     size_t index);
+
+/** The layers that are imported before the first commit. */
+size_t ol_report_imported(const struct ol_report *report);
 
 /** The step added other inodes than the oracle said, by kind. False without a prediction. */
 bool ol_step_is_wrong(const struct ol_bench_step *step);

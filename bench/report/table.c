@@ -197,6 +197,47 @@ static int print_mismatches(const struct printer *p)
     return r;
 }
 
+enum { LABEL_WIDTH = 8 };
+
+/* Lines of "label<TAB>sentence", as a list. */
+static void print_labelled(const struct printer *p, const char *text)
+{
+    while (*text != '\0') {
+        size_t label = strcspn(text, "\t");
+        size_t len = strcspn(text, "\n");
+        ol_auto_free char *line = strndup(text + label + 1, len - label - 1);
+
+        fprintf(p->out, "  %-*.*s  ", LABEL_WIDTH, (int)label, text);
+        print_wrapped(p, line != NULL ? line : "", LABEL_WIDTH + 4);
+        text += len + (text[len] == '\n');
+    }
+}
+
+/* The steps as the image tells them, what each left behind, and which layers came out otherwise. */
+static int print_builds(const struct printer *p)
+{
+    ol_auto_buf struct ol_buf buf = OL_BUF_INIT;
+    ol_auto_grid struct ol_grid grid = {0};
+    int r = ol_text_history(p->report, text_width(p) - LABEL_WIDTH - 4, &buf);
+
+    if (r == 0)
+        r = ol_grid_builds(p->report, false, &grid);
+    if (r < 0)
+        return r;
+    print_labelled(p, ol_buf_str(&buf));
+    fputc('\n', p->out);
+    r = print_grid(p, &grid);
+    ol_buf_truncate(&buf, 0);
+    if (r == 0)
+        r = ol_text_unequal_layers(p->report, &buf);
+    if (r == 0 && buf.len > 0) {
+        fprintf(p->out, "\n%sLayers that are not byte for byte what they were made from%s\n",
+                bold(p), plain(p));
+        print_labelled(p, ol_buf_str(&buf));
+    }
+    return r;
+}
+
 static int print_head(const struct printer *p)
 {
     ol_auto_buf struct ol_buf buf = OL_BUF_INIT;
@@ -213,6 +254,8 @@ static int print_head(const struct printer *p)
     print_wrapped(p, ol_buf_str(&buf), 0);
     fputc('\n', p->out);
     r = print_mismatches(p);
+    if (r == 0 && p->report->workload.replay)
+        return print_builds(p);
     if (r == 0)
         r = ol_grid_commit(p->report, &grid);
     return r < 0 ? r : print_grid(p, &grid);
@@ -310,6 +353,8 @@ static int print_notes(const struct printer *p)
         print_wrapped(p, p->report->notes[i].text, 9);
     }
     r = ol_text_predictions(p->report, &buf);
+    if (r == 0 && p->report->workload.replay)
+        r = ol_text_equal_layers(p->report, &buf);
     if (r == 0)
         r = ol_text_interval(p->report, &buf);
     if (r == 0)

@@ -23,7 +23,8 @@ size_t ol_report_baseline(const struct ol_report *report)
 
 int ol_text_title(const struct ol_report *report, struct ol_buf *buf)
 {
-    (void)report; /* the same for every comparison of commits */
+    if (report->workload.replay)
+        return ol_buf_puts(buf, "What each build step of this image costs");
     return ol_buf_puts(buf, "What one docker commit costs");
 }
 
@@ -75,6 +76,11 @@ int ol_text_workload(const struct ol_report *report, struct ol_buf *buf)
         entries += image->layers[i].entries;
     if (r == 0)
         r = ol_human_count(buf, (int64_t)entries);
+    if (r == 0 && work->replay)
+        return ol_buf_printf(buf,
+                             " entries\n%u %s replayed: each layer's changes made in a container "
+                             "on the layers below, and committed; seed %" PRIu64,
+                             work->commits, work->commits == 1 ? "layer" : "layers", work->seed);
     if (r == 0)
         r = ol_buf_printf(buf, " entries\n%u %s of ", work->commits,
                           work->commits == 1 ? "commit" : "commits");

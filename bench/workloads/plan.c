@@ -12,6 +12,7 @@
 #include "bench/oracle/model_internal.h"
 #include "bench/workloads/leaf.h"
 #include "bench/workloads/random.h"
+#include "bench/workloads/replay.h"
 #include "common/cleanup.h"
 #include "common/fs/path.h"
 #include "common/io.h"
@@ -24,6 +25,8 @@ struct ol_plan {
     size_t count;
     struct ol_inode_kinds overlay, overlay2, snapshot, plain; /* what carrying it out adds */
     bool overlay_cached, overlay2_cached; /* it leaves a cached whiteout that nothing shares */
+    struct ol_replay *replay;             /* owned; instead of ops, or NULL */
+    bool unpredicted;                     /* the oracle cannot follow it */
 };
 
 void ol_plan_free(struct ol_plan *plan)
@@ -35,6 +38,7 @@ void ol_plan_free(struct ol_plan *plan)
         free(plan->ops[i].target);
     }
     free(plan->ops);
+    ol_replay_free(plan->replay);
     free(plan);
 }
 
@@ -386,7 +390,7 @@ static int plan_all(struct planner *p, const struct ol_change_mix *mix, struct o
 
 static int apply_to_upper(const struct ol_plan *plan, struct ol_upper *upper)
 {
-    int r = 0;
+    int r = plan->replay != NULL ? ol_replay_simulate(plan->replay, upper) : 0;
 
     for (size_t i = 0; r == 0 && i < plan->count; i++) {
         const struct ol_op *op = &plan->ops[i];
@@ -631,6 +635,47 @@ int ol_plan_make(struct ol_model *model, const struct ol_change_mix *mix, uint64
     return 0;
 }
 
+/* ---- a layer of an image ---- */
+
+/* The model is fed while the replay is planned, so the containers are set up before. */
+static int make_replay(struct ol_plan *plan, struct ol_model *model, const struct ol_input *layers,
+                       size_t index, bool keep_owner, struct ol_error *err)
+{
+    struct ol_model *below = NULL;
+    int r = ol_model_copy(model, &below, err);
+
+    if (r < 0)
+        return r;
+    r = ol_replay_plan(model, layers, index, keep_owner, &plan->replay, err);
+    if (r == 0) {
+        r = predict(plan, below);
+        plan->unpredicted = r < 0 && r != -ENOMEM;
+        r = r == -ENOMEM ? ol_error_nomem(err) : 0;
+    }
+    ol_model_free(below);
+    return r;
+}
+
+int ol_plan_replay(struct ol_model *model, const struct ol_input *layers, size_t index,
+                   bool keep_owner, struct ol_plan **ret, struct ol_error *err)
+{
+    struct ol_plan *plan = calloc(1, sizeof *plan);
+    int r = plan == NULL ? ol_error_nomem(err)
+                         : make_replay(plan, model, layers, index, keep_owner, err);
+
+    if (r < 0) {
+        ol_plan_free(plan);
+        return r;
+    }
+    *ret = plan;
+    return 0;
+}
+
+bool ol_plan_is_predicted(const struct ol_plan *plan)
+{
+    return !plan->unpredicted;
+}
+
 /* ---- carrying it out ---- */
 
 /* The content in blocks; the first one creates or overwrites. */
@@ -702,7 +747,7 @@ static int run_op(const struct ol_op *op, struct ol_rootfs *fs, struct ol_error 
 
 int ol_plan_run(const struct ol_plan *plan, struct ol_rootfs *fs, struct ol_error *err)
 {
-    int r = 0;
+    int r = plan->replay != NULL ? ol_replay_run(plan->replay, fs, err) : 0;
 
     for (size_t i = 0; r == 0 && i < plan->count; i++)
         r = run_op(&plan->ops[i], fs, err);

@@ -59,11 +59,22 @@ void ol_plan_free(struct ol_plan *plan);
 size_t ol_plan_count(const struct ol_plan *plan);
 const struct ol_op *ol_plan_op(const struct ol_plan *plan, size_t index);
 
+/**
+ * Instead of that: the plan is what layers[index] of an image changes, and the model is fed with
+ * that layer (ol_replay_plan()). It has no operations to look at.
+ */
+int ol_plan_replay(struct ol_model *model, const struct ol_input *layers, size_t index,
+                   bool keep_owner, struct ol_plan **ret, struct ol_error *err);
+
 /** Carry the plan out in a container's root. */
 int ol_plan_run(const struct ol_plan *plan, struct ol_rootfs *fs, struct ol_error *err);
 
 /** Inodes carrying out the plan adds to the container's upper ("container.change"), law by law. */
 void ol_plan_predict(const struct ol_plan *plan, enum ol_law law, struct ol_inode_kinds *ret);
+
+/** False when the oracle cannot follow a replayed layer: there is nothing to say about its change.
+ */
+bool ol_plan_is_predicted(const struct ol_plan *plan);
 
 /** True when it leaves a cached whiteout that no name in the upper shares: mounting the container
  * once more, for a commit, frees it. */

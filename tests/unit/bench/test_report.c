@@ -304,9 +304,9 @@ static void report_table__tells_what_metadata_is_made_of(void **state)
     assert_says(text, "| overlay2 | 6.00 ms | 2.00 ms | 1.00 ms | 3.00 ms |");
     free(text);
     text = print(&report, OL_REPORT_CSV, 0);
-    assert_says(text, "metadata_bytes,metadata_scan,metadata_transaction,metadata_sync\n");
-    assert_says(text, ",0.002000000,0.001000000,0.003000000\n");
-    assert_says(text, ",0,0,,,\n"); /* the other one does not tell */
+    assert_says(text, "metadata_bytes,metadata_scan,metadata_transaction,metadata_sync,layer");
+    assert_says(text, ",0.002000000,0.001000000,0.003000000,,,\n");
+    assert_says(text, ",0,0,,,,,,\n"); /* the other one does not tell */
     free(text);
     ol_report_fini(&report);
 }

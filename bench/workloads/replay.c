@@ -1,0 +1,426 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Planning the replay of a layer, and its simulation; see replay.h. The items are in the order of
+ * the archive, because the order means something: a whiteout after a name deletes it again.
+ *
+ * An opaque marker hides what layers below have in its directory and nothing else: entries of the
+ * layer's own stay, whether they come before it or after it. So the directory is removed and made
+ * again just before the first entry that touches it.
+ */
+#include "bench/workloads/replay_internal.h"
+
+#include "bench/oracle/model_internal.h"
+#include "common/cleanup.h"
+#include "common/fs/path.h"
+#include "common/fs/whiteout.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* A directory with an opaque marker, by the name the archive uses. */
+struct opaque {
+    char *path; /* owned */
+    bool done;  /* removed and made again */
+};
+
+struct planner {
+    struct ol_model *model;
+    struct ol_replay *replay;
+    struct ol_replay_moves moves; /* owned */
+    struct opaque *opaques;       /* owned */
+    size_t n_opaques;
+};
+
+static void planner_fini(struct planner *p)
+{
+    for (size_t i = 0; i < p->n_opaques; i++)
+        free(p->opaques[i].path);
+    free(p->opaques);
+    ol_replay_moves_fini(&p->moves);
+}
+
+void ol_replay_free(struct ol_replay *replay)
+{
+    if (replay == NULL)
+        return;
+    for (size_t i = 0; i < replay->count; i++) {
+        free(replay->items[i].path);
+        free(replay->items[i].target);
+    }
+    free(replay->items);
+    free(replay);
+}
+
+size_t ol_replay_moves(const struct ol_replay *replay)
+{
+    size_t moves = 0;
+
+    for (size_t i = 0; i < replay->count; i++)
+        moves += replay->items[i].op == OL_REPLAY_MOVE;
+    return moves;
+}
+
+/* Takes path and target over, also when it fails. */
+static int add_item(struct ol_replay *replay, struct ol_replay_item item)
+{
+    if (replay->count == replay->cap) {
+        size_t cap = replay->cap > 0 ? 2 * replay->cap : 256;
+        struct ol_replay_item *grown = reallocarray(replay->items, cap, sizeof *grown);
+
+        if (grown == NULL) {
+            free(item.path);
+            free(item.target);
+            return -ENOMEM;
+        }
+        replay->items = grown;
+        replay->cap = cap;
+    }
+    replay->items[replay->count++] = item;
+    return 0;
+}
+
+static int add_dir_item(struct planner *p, enum ol_replay_op op, const char *path, size_t len)
+{
+    struct ol_replay_item item = {.op = (uint8_t)op, .type = OL_M_DIR, .path = strndup(path, len)};
+
+    return item.path == NULL ? -ENOMEM : add_item(p->replay, item);
+}
+
+/* ---- opaque directories ---- */
+
+static int note_opaque(const struct ol_entry *entry, void *data, struct ol_error *err)
+{
+    struct planner *p = data;
+    struct opaque *grown;
+
+    if (ol_whiteout_parse(ol_path_base(entry->path), NULL) != OL_WH_OPQ)
+        return 0;
+    grown = reallocarray(p->opaques, p->n_opaques + 1, sizeof *grown);
+    if (grown == NULL)
+        return ol_error_nomem(err);
+    p->opaques = grown;
+    grown[p->n_opaques] = (struct opaque){
+        .path = strndup(entry->path, ol_path_dir_len(entry->path))};
+    return grown[p->n_opaques++].path == NULL ? ol_error_nomem(err) : 0;
+}
+
+static bool is_at_or_below(const char *path, const char *dir)
+{
+    size_t len = strlen(dir);
+
+    return strncmp(path, dir, len) == 0 && (len == 0 || path[len] == '/' || path[len] == '\0');
+}
+
+/* The directories this entry is the first to touch are emptied. */
+static int empty_opaques(struct planner *p, const char *name, bool *ret_below)
+{
+    *ret_below = false;
+    for (size_t i = 0; i < p->n_opaques; i++) {
+        struct opaque *o = &p->opaques[i];
+        ol_auto_free char *path = NULL;
+        struct ol_model_node node;
+        int r;
+
+        if (!is_at_or_below(name, o->path))
+            continue;
+        *ret_below = true;
+        if (o->done)
+            continue;
+        o->done = true;
+        r = ol_model_canonical(p->model, o->path, &path);
+        if (r == 0 && ol_model_lookup(p->model, path, &node) && node.type == OL_MODEL_DIRECTORY)
+            r = add_dir_item(p, OL_REPLAY_EMPTY, path, strlen(path));
+        if (r < 0)
+            return r;
+    }
+    return 0;
+}
+
+/* ---- one entry ---- */
+
+/* Parents nobody has made yet, or that went with an opaque directory. */
+static int imply_parents(struct planner *p, const char *path, bool below_opaque)
+{
+    int r = 0;
+
+    for (const char *slash = strchr(path, '/'); slash != NULL && r == 0;
+         slash = strchr(slash + 1, '/')) {
+        ol_auto_free char *dir = strndup(path, (size_t)(slash - path));
+
+        if (dir == NULL)
+            return -ENOMEM;
+        if (below_opaque || ol_model_find(p->model, dir) == OL_M_NONE)
+            r = add_dir_item(p, OL_REPLAY_IMPLY, dir, strlen(dir));
+    }
+    return r;
+}
+
+static const struct ol_replay_move *move_to(const struct planner *p, const char *path)
+{
+    size_t low = 0;
+    size_t high = p->moves.count;
+
+    while (low < high) {
+        size_t mid = low + (high - low) / 2;
+        int order = strcmp(p->moves.items[mid].to, path);
+
+        if (order == 0)
+            return &p->moves.items[mid];
+        if (order < 0)
+            low = mid + 1;
+        else
+            high = mid;
+    }
+    return NULL;
+}
+
+static bool is_moved_away(const struct planner *p, const char *path)
+{
+    for (size_t i = 0; i < p->moves.count; i++) {
+        if (strcmp(p->moves.items[i].from, path) == 0)
+            return true;
+    }
+    return false;
+}
+
+static enum ol_mtype type_of(enum ol_entry_type type)
+{
+    switch (type) {
+    case OL_ENTRY_DIRECTORY:
+        return OL_M_DIR;
+    case OL_ENTRY_SYMLINK:
+        return OL_M_SYMLINK;
+    case OL_ENTRY_CHAR:
+    case OL_ENTRY_BLOCK:
+        return OL_M_DEVICE;
+    case OL_ENTRY_FIFO:
+        return OL_M_FIFO;
+    case OL_ENTRY_FILE:
+    case OL_ENTRY_HARDLINK:
+        break;
+    }
+    return OL_M_FILE;
+}
+
+/* What the model knows about the object that is there. */
+static void look_at(const struct planner *p, const struct ol_entry *entry,
+                    struct ol_replay_item *item)
+{
+    const struct ol_mtree *tree = &p->model->merged;
+    uint32_t node = ol_model_find(p->model, item->path);
+    const struct ol_minode *inode;
+
+    if (node == OL_M_NONE)
+        return;
+    inode = ol_mtree_inode(tree, node);
+    item->fresh = inode->type == OL_M_FILE && inode->links > 1;
+    item->same = item->type == OL_M_SYMLINK && inode->type == OL_M_SYMLINK &&
+                 strcmp(tree->text + inode->text, entry->link) == 0;
+}
+
+static int plan_object(struct planner *p, const struct ol_entry *entry, struct ol_replay_item *item)
+{
+    const struct ol_replay_move *move = NULL;
+
+    item->op = OL_REPLAY_PUT;
+    item->type = (uint8_t)type_of(entry->type);
+    if (entry->type == OL_ENTRY_HARDLINK) {
+        item->op = OL_REPLAY_LINK;
+        return ol_model_canonical(p->model, entry->link, &item->target);
+    }
+    if (entry->type == OL_ENTRY_FILE)
+        move = move_to(p, item->path);
+    if (move != NULL) {
+        item->op = OL_REPLAY_MOVE;
+        item->target = strdup(move->from);
+        return item->target == NULL ? -ENOMEM : 0;
+    }
+    look_at(p, entry, item);
+    return 0;
+}
+
+/* @param ret_feed  false for a whiteout of nothing: a container cannot delete what is not there */
+static int plan_whiteout(struct planner *p, struct ol_replay_item *item, bool *ret_feed)
+{
+    ol_auto_free char *parent = strndup(item->path, ol_path_dir_len(item->path));
+
+    if (parent == NULL)
+        return -ENOMEM;
+    item->op = is_moved_away(p, item->path) ? OL_REPLAY_NOTHING : OL_REPLAY_REMOVE;
+    *ret_feed = ol_model_find(p->model, item->path) != OL_M_NONE ||
+                ol_model_find(p->model, parent) == OL_M_NONE; /* its parents are made */
+    return 0;
+}
+
+/* The name an entry is about: of a whiteout the one it hides, of an opaque marker its directory. */
+static int name_of(const struct ol_entry *entry, enum ol_wh_kind kind, const char *hidden,
+                   char **ret)
+{
+    size_t dir = ol_path_dir_len(entry->path);
+
+    if (kind == OL_WH_FILE)
+        return asprintf(ret, "%.*s%s%s", (int)dir, entry->path, dir > 0 ? "/" : "", hidden) < 0
+                   ? -ENOMEM
+                   : 0;
+    *ret = kind == OL_WH_OPQ ? strndup(entry->path, dir) : strdup(entry->path);
+    return *ret == NULL ? -ENOMEM : 0;
+}
+
+static int plan_entry(struct planner *p, const struct ol_entry *entry, bool *ret_feed)
+{
+    struct ol_replay_item item = {.entry = true};
+    ol_auto_free char *name = NULL;
+    const char *hidden = NULL;
+    enum ol_wh_kind kind = ol_whiteout_parse(ol_path_base(entry->path), &hidden);
+    bool below_opaque = false;
+    int r = name_of(entry, kind, hidden, &name);
+
+    if (r == 0)
+        r = empty_opaques(p, name, &below_opaque);
+    if (r == 0)
+        r = ol_model_canonical(p->model, name, &item.path);
+    if (r == 0)
+        r = imply_parents(p, item.path, below_opaque);
+    if (r == 0 && kind == OL_WH_FILE)
+        r = plan_whiteout(p, &item, ret_feed);
+    else if (r == 0 && kind == OL_WH_NONE)
+        r = plan_object(p, entry, &item);
+    if (r == 0)
+        return add_item(p->replay, item);
+    free(item.path);
+    free(item.target);
+    return r;
+}
+
+/* The commit's diff finds everything by its real path: the model gets it under that, too. */
+static int feed(struct planner *p, const struct ol_entry *entry, struct ol_error *err)
+{
+    const struct ol_replay_item *item = &p->replay->items[p->replay->count - 1];
+    const char *base = ol_path_base(entry->path);
+    enum ol_wh_kind kind = ol_whiteout_parse(base, NULL);
+    size_t dir = kind == OL_WH_OPQ ? strlen(item->path) : ol_path_dir_len(item->path);
+    ol_auto_free char *path = NULL;
+    struct ol_entry real = *entry;
+
+    if (kind != OL_WH_NONE &&
+        asprintf(&path, "%.*s%s%s", (int)dir, item->path, dir > 0 ? "/" : "", base) < 0) {
+        path = NULL;
+        return ol_error_nomem(err);
+    }
+    real.path = path != NULL ? path : item->path;
+    if (entry->type == OL_ENTRY_HARDLINK && item->target != NULL)
+        real.link = item->target;
+    return ol_model_add(p->model, &real, err);
+}
+
+static int take_entry(const struct ol_entry *entry, void *data, struct ol_error *err)
+{
+    struct planner *p = data;
+    bool is_effective = true;
+    int r = plan_entry(p, entry, &is_effective);
+
+    if (r < 0)
+        return ol_error_sys(err, -r, "cannot plan the replay of entry '%s'", entry->path);
+    return is_effective ? feed(p, entry, err) : 0;
+}
+
+static int plan(struct planner *p, const struct ol_input *layers, size_t index,
+                struct ol_error *err)
+{
+    int r = ol_replay_moves_find(p->model, layers, index, &p->moves, err);
+
+    if (r == 0)
+        r = ol_layer_scan(&layers[index], NULL, note_opaque, p, NULL, err);
+    if (r == 0)
+        r = ol_model_begin_layer(p->model, err);
+    return r < 0 ? r : ol_layer_scan(&layers[index], NULL, take_entry, p, NULL, err);
+}
+
+int ol_replay_plan(struct ol_model *model, const struct ol_input *layers, size_t index,
+                   bool keep_owner, struct ol_replay **ret, struct ol_error *err)
+{
+    struct planner p = {.model = model, .replay = calloc(1, sizeof *p.replay)};
+    int r = p.replay == NULL ? ol_error_nomem(err) : plan(&p, layers, index, err);
+
+    planner_fini(&p);
+    if (r < 0) {
+        ol_replay_free(p.replay);
+        return r;
+    }
+    p.replay->input = layers[index];
+    p.replay->keep_owner = keep_owner;
+    *ret = p.replay;
+    return 0;
+}
+
+/* ---- in an upper in memory ---- */
+
+static int remove_any(struct ol_upper *upper, const char *path)
+{
+    enum ol_mtype type;
+    int r = ol_upper_type(upper, path, &type);
+
+    if (r < 0)
+        return r == -ENOENT || r == -ENOTDIR ? 0 : r;
+    return type == OL_M_DIR ? ol_upper_remove_dir(upper, path) : ol_upper_unlink(upper, path);
+}
+
+static int put(struct ol_upper *upper, const struct ol_replay_item *item)
+{
+    enum ol_mtype there;
+    int r = ol_upper_type(upper, item->path, &there);
+
+    if (r < 0 && r != -ENOENT)
+        return r;
+    if (r == 0 && there == item->type &&
+        (item->type == OL_M_DIR || item->same || (item->type == OL_M_FILE && !item->fresh)))
+        return ol_upper_touch(upper, item->path);
+    r = remove_any(upper, item->path);
+    return r < 0 ? r : ol_upper_make(upper, item->path, (enum ol_mtype)item->type);
+}
+
+static int imply(struct ol_upper *upper, const char *path)
+{
+    int r = ol_upper_make(upper, path, OL_M_DIR);
+
+    return r == -EEXIST ? 0 : r;
+}
+
+static int one(const struct ol_replay_item *item, struct ol_upper *upper)
+{
+    int r = 0;
+
+    if (*item->path == '\0') /* the root is always in the upper */
+        return 0;
+    switch ((enum ol_replay_op)item->op) {
+    case OL_REPLAY_NOTHING:
+        return 0;
+    case OL_REPLAY_IMPLY:
+        return imply(upper, item->path);
+    case OL_REPLAY_PUT:
+        return put(upper, item);
+    case OL_REPLAY_REMOVE:
+        return remove_any(upper, item->path);
+    case OL_REPLAY_MOVE:
+        return ol_upper_rename(upper, item->target, item->path);
+    case OL_REPLAY_LINK:
+        r = remove_any(upper, item->path);
+        if (r == 0)
+            r = ol_upper_touch(upper, item->target);
+        return r < 0 ? r : ol_upper_link(upper, item->target, item->path);
+    case OL_REPLAY_EMPTY:
+        r = remove_any(upper, item->path);
+        return r < 0 ? r : ol_upper_make(upper, item->path, OL_M_DIR);
+    }
+    return -EINVAL;
+}
+
+int ol_replay_simulate(const struct ol_replay *replay, struct ol_upper *upper)
+{
+    int r = 0;
+
+    for (size_t i = 0; i < replay->count && r == 0; i++)
+        r = one(&replay->items[i], upper);
+    return r;
+}
