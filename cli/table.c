@@ -16,6 +16,8 @@ static const struct ol_cli_command table[] = {
      STORE},
     {"image import", "PATH", "bring images into the data root", cmd_image_import, STORE_JSON},
     {"image ls", "", "list the images", cmd_image_ls, STORE_JSON},
+    {"image history", "IMAGE", "show an image's build steps, and what each costs",
+     cmd_image_history, OL_CLI_HAS_JSON},
     {"image rm", "IMAGE...", "remove images and the layers nobody else uses", cmd_image_rm,
      STORE_JSON},
     {"layer create", "ID [PARENT]", "make an empty layer", cmd_layer_create, STORE},
