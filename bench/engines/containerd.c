@@ -479,6 +479,7 @@ static int count(struct ol_engine *engine, struct ol_engine_usage *ret, struct o
 
 const struct ol_engine_ops ol_containerd_engine_ops = {
     .kind = "external",
+    .commit_keeps_container = true,
     .probe = probe_containerd,
     .open = open_containerd,
     .close = close_containerd,

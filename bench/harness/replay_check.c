@@ -109,14 +109,16 @@ static struct ol_input committed_of(const struct ol_replay_check *check, size_t 
     return input;
 }
 
-static int apply(const struct trees *t, int fd, const struct ol_input *input, struct ol_error *err)
+/* @param ret  may be NULL */
+static int apply(const struct trees *t, int fd, const struct ol_input *input,
+                 struct ol_layer_result *ret, struct ol_error *err)
 {
     const struct ol_layer_options options = {.target = OL_LAYER_TREE,
                                              .keep_owner = t->check->keep_owner,
                                              .shared_inodes = true,
                                              .no_digest = true};
 
-    return ol_layer_apply(fd, input, &options, NULL, err);
+    return ol_layer_apply(fd, input, &options, ret, err);
 }
 
 static int make_tree(const struct trees *t, const char *name, int *ret_fd, struct ol_error *err)
@@ -148,6 +150,16 @@ static int compare_trees(int ours, int theirs, struct ol_replay_verdict *verdict
     return 0;
 }
 
+/* What could not be given to the files here does not show in the trees: the entries tell it. */
+static void look_at_squashed(const struct ol_layer_result *applied,
+                             struct ol_replay_verdict *verdict)
+{
+    if (applied->squashed_owners > 0 && verdict->reasons[OL_REASON_OWNER].count > 0)
+        verdict->same_tree = false;
+    if (applied->skipped_devices > 0 && verdict->reasons[OL_REASON_MISSING].count > 0)
+        verdict->same_tree = false;
+}
+
 /* The committed layer on a clone of the layers below, and the original on another: compared. */
 static int judge_on(struct trees *t, size_t engine, size_t layer, int copy_fd, int next_fd,
                     struct ol_error *err)
@@ -155,15 +167,20 @@ static int judge_on(struct trees *t, size_t engine, size_t layer, int copy_fd, i
     const struct ol_clone_options clone = {
         .mode = OL_CLONE_LINK, .all_xattrs = true, .keep_owner = t->check->keep_owner};
     const struct ol_input input = committed_of(t->check, engine, layer);
+    struct ol_layer_result applied = {0};
     int r = ol_tree_clone(t->base_fd, copy_fd, &clone, NULL, err);
 
     if (r == 0)
-        r = apply(t, copy_fd, &input, err);
+        r = apply(t, copy_fd, &input, NULL, err);
     if (r == 0)
         r = ol_tree_clone(t->base_fd, next_fd, &clone, NULL, err);
     if (r == 0)
-        r = apply(t, next_fd, &t->check->layers[layer], err);
-    return r < 0 ? r : compare_trees(copy_fd, next_fd, verdict_of(t, engine, layer), err);
+        r = apply(t, next_fd, &t->check->layers[layer], &applied, err);
+    if (r == 0)
+        r = compare_trees(copy_fd, next_fd, verdict_of(t, engine, layer), err);
+    if (r == 0)
+        look_at_squashed(&applied, verdict_of(t, engine, layer));
+    return r;
 }
 
 static int judge(struct trees *t, size_t engine, size_t layer, struct ol_error *err)
@@ -198,8 +215,7 @@ static bool take_answer(struct trees *t, size_t engine, size_t layer)
     for (size_t i = 0; i < engine; i++) {
         const struct ol_replay_verdict *other = verdict_of(t, i, layer);
 
-        if (other->checked && strcmp(other->diff_id, verdict->diff_id) == 0 &&
-            other->reasons[OL_REASON_TREE].count == 0) {
+        if (other->checked && strcmp(other->diff_id, verdict->diff_id) == 0 && other->same_tree) {
             verdict->same_tree = other->same_tree;
             return true;
         }
@@ -252,7 +268,7 @@ static int judge_trees(struct trees *t, struct ol_error *err)
         if (r == 0 && layer > 0)
             r = judge_layer(t, layer, err);
         if (r == 0 && layer < last)
-            r = apply(t, t->base_fd, &t->check->layers[layer], err);
+            r = apply(t, t->base_fd, &t->check->layers[layer], NULL, err);
     }
     ol_fd_close(&t->base_fd);
     removed = ol_tree_remove(t->dir_fd, base_name, r < 0 ? NULL : err);

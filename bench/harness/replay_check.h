@@ -60,8 +60,9 @@ struct ol_replay_reason {
 };
 
 struct ol_replay_verdict {
-    bool checked;                 /* false: the engine cannot show its layer */
+    bool checked;                 /* false: it shows neither its layer nor its DiffID */
     bool same_diff;               /* the same bytes, so the same DiffID */
+    bool tree_known;              /* false: the engine told another DiffID and nothing else */
     bool same_tree;               /* unpacked on the layers below both give the same tree */
     char diff_id[OL_DIGEST_SIZE]; /* of the layer as the engine tells it */
     struct ol_replay_reason reasons[OL_REASONS];

@@ -309,6 +309,7 @@ int ol_replay_compare_tars(const struct ol_input *original, const char *original
         return r;
     ret->checked = true;
     ret->same_diff = strcmp(ret->diff_id, original_diff_id) == 0;
+    ret->tree_known = true;
     ret->same_tree = ret->same_diff;
     if (ret->same_diff)
         return 0;

@@ -48,7 +48,8 @@ static void print_replay(FILE *out, const struct ol_report *report, size_t engin
     else
         fputc(',', out);
     if (verdict != NULL && verdict->checked)
-        fprintf(out, ",%d,%d\n", verdict->same_diff, verdict->same_tree);
+        fprintf(out, ",%d,%s\n", verdict->same_diff,
+                !verdict->tree_known ? "" : (verdict->same_tree ? "1" : "0"));
     else
         fputs(",,\n", out);
 }

@@ -257,7 +257,7 @@ static json_t *replayed_json(const struct ol_replay_verdict *verdict, int *r)
     json_t *json = json_object();
 
     put(json, "same_diff_id", json_boolean(verdict->same_diff), r);
-    put(json, "same_tree", json_boolean(verdict->same_tree), r);
+    put(json, "same_tree", verdict->tree_known ? json_boolean(verdict->same_tree) : json_null(), r);
     put(json, "diff_id", text_json(verdict->diff_id), r);
     put(json, "reasons", reasons_json(verdict, r), r);
     return json;

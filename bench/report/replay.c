@@ -116,6 +116,8 @@ const char *ol_verdict_word(const struct ol_replay_verdict *verdict)
         return "-";
     if (verdict->same_diff)
         return "same bytes";
+    if (!verdict->tree_known)
+        return "other bytes";
     return verdict->same_tree ? "same tree" : "DIFFERS";
 }
 
@@ -184,8 +186,10 @@ static int put_layer(const struct ol_report *report, unsigned index, struct ol_b
         if (r == 0)
             r = put_engines(report, i, index, buf);
         if (r == 0)
-            r = ol_buf_printf(buf, " - %s, other bytes",
-                              verdict->same_tree ? "same tree" : "another tree");
+            r = ol_buf_printf(buf, " - %sother bytes",
+                              !verdict->tree_known ? "it shows no diff to compare: "
+                              : verdict->same_tree ? "same tree, "
+                                                   : "another tree, ");
         if (r == 0)
             r = put_reasons(verdict, buf);
         if (r == 0)
