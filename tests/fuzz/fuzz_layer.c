@@ -5,6 +5,8 @@
  * mutation would pass the first check. Beside crashes and sanitizer reports it looks for escapes:
  * the directory around the root may never change.
  */
+#include "tar_checksums.h"
+
 #include "common/cleanup.h"
 #include "common/fs/tree.h"
 #include "common/layer/layer.h"
@@ -14,8 +16,6 @@
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
-
-enum { TAR_BLOCK = 512 };
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -93,22 +93,6 @@ static void check_place(const struct place *p)
     die_unless(usage.names == 3); /* itself, canary, root */
 }
 
-static void fix_checksums(uint8_t *data, size_t size)
-{
-    for (size_t at = 0; at + TAR_BLOCK <= size; at += TAR_BLOCK) {
-        uint8_t *block = data + at;
-        unsigned sum = 0;
-        char text[8];
-        if (memcmp(block + 257, "ustar", 5) != 0)
-            continue;
-        memset(block + 148, ' ', 8);
-        for (size_t i = 0; i < TAR_BLOCK; i++)
-            sum += block[i];
-        (void)snprintf(text, sizeof text, "%06o", sum & 0777777);
-        memcpy(block + 148, text, 7);
-    }
-}
-
 static int ignore_entry(const struct ol_entry *entry, void *data, struct ol_error *err)
 {
     (void)data, (void)err;
@@ -130,7 +114,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
     die_unless(fd >= 0 && copy != NULL);
     memcpy(copy, data, size);
-    fix_checksums(copy, size);
+    tar_fix_checksums(copy, size);
     die_unless(ol_io_write(fd, copy, size) == 0);
     die_unless(ol_layer_scan(&(struct ol_input){fd, 0, UINT64_MAX}, &limits, ignore_entry, NULL,
                              NULL, NULL) != -EPROTO);
