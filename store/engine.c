@@ -7,8 +7,9 @@
 #include <string.h>
 
 struct ol_engine {
-    struct ol_driver *driver; /* owned */
-    struct ol_images *images; /* owned */
+    struct ol_driver *driver;         /* owned */
+    struct ol_images *images;         /* owned; NULL once the stores are closed, */
+    struct ol_containers *containers; /* as this, owned too */
 };
 
 /* "<root>/<before><driver without its options>" */
@@ -48,6 +49,9 @@ int ol_engine_open(const struct ol_engine_config *config, struct ol_engine **ret
         options.tar_split = (ol_driver_caps(engine->driver) & OL_CAP_KEEPS_DATA) != 0;
         r = ol_images_open(dir, engine->driver, &options, &engine->images, err);
     }
+    if (r == 0 && config->problem == NULL) /* which would clean up */
+        r = ol_containers_open(config->root, strrchr(dir, '/') + 1, engine->images,
+                               &engine->containers, err);
     if (r < 0) {
         ol_engine_close(engine);
         return r;
@@ -60,9 +64,17 @@ void ol_engine_close(struct ol_engine *engine)
 {
     if (engine == NULL)
         return;
-    ol_images_close(engine->images);
+    ol_engine_close_stores(engine);
     ol_driver_close(engine->driver);
     free(engine);
+}
+
+void ol_engine_close_stores(struct ol_engine *engine)
+{
+    ol_containers_close(engine->containers);
+    engine->containers = NULL;
+    ol_images_close(engine->images);
+    engine->images = NULL;
 }
 
 struct ol_driver *ol_engine_driver(struct ol_engine *engine)
@@ -78,4 +90,9 @@ struct ol_images *ol_engine_images(struct ol_engine *engine)
 struct ol_store *ol_engine_layers(struct ol_engine *engine)
 {
     return ol_images_layers(engine->images);
+}
+
+struct ol_containers *ol_engine_containers(struct ol_engine *engine)
+{
+    return engine->containers;
 }

@@ -8,7 +8,7 @@
  * /dev or /etc of the image is replaced by a real directory and never followed (CVE-2026-41579);
  * directories survive. Files are therefore always made anew and the image's own whited out.
  */
-#include "store/store.h"
+#include "store/store_internal.h"
 
 #include "common/cleanup.h"
 #include "common/fs/path.h"
@@ -73,6 +73,11 @@ static int make_dir(struct ol_rootfs *fs, const char *path, struct ol_error *err
     int r = ol_rootfs_stat(fs, path, &st, NULL);
 
     return r == -ENOENT ? ol_rootfs_mkdir(fs, path, 0755, err) : 0;
+}
+
+int ol_store_mkdirs(struct ol_rootfs *fs, const char *path, struct ol_error *err)
+{
+    return each_prefix(fs, path, strlen(path), make_dir, err);
 }
 
 static int make_entry(struct ol_rootfs *fs, const struct init_entry *entry, struct ol_error *err)

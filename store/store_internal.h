@@ -150,6 +150,9 @@ int ol_tar_record_end(struct ol_tar_record *record, const struct ol_store *store
                       const char *driver_id, const struct ol_input *input, struct ol_error *err);
 void ol_tar_record_fini(struct ol_tar_record *record);
 
+/** initlayer.c: make the directories of a clean path that are missing, mode 0755. */
+int ol_store_mkdirs(struct ol_rootfs *fs, const char *path, struct ol_error *err);
+
 /** CLOCK_MONOTONIC in nanoseconds. */
 uint64_t ol_store_clock_ns(void);
 /** Remove the driver layers "<id>" and "<id>-init"; missing ones are fine. */
