@@ -217,13 +217,25 @@ int ol_cli_parse_global(struct ol_cli *cli, int argc, char **argv)
     return conclude(&parse, e) < 0 ? -1 : parse.command_index;
 }
 
-static error_t take_argument(struct parse *parse, char *arg, const struct argp_state *state)
+static error_t take_argument(struct parse *parse, char *arg, struct argp_state *state)
 {
     if (state->arg_num >= parse->syntax->max_arguments)
         return stop(parse, ol_cli_usage(parse->cli, "one argument too many: '%s'", arg));
     if (!parse->syntax->take(parse->cli, OL_CLI_ARGUMENT, arg, parse->syntax->data))
         return stop(parse, OL_EXIT_USAGE);
     return 0;
+}
+
+/* The first argument and all that follows it. */
+static error_t take_rest(struct parse *parse, char *arg, struct argp_state *state)
+{
+    error_t e = take_argument(parse, arg, state);
+
+    while (e == 0 && state->next < state->argc) {
+        state->arg_num++;
+        e = take_argument(parse, state->argv[state->next++], state);
+    }
+    return e;
 }
 
 static error_t take_own(int key, char *arg, struct argp_state *state)
@@ -236,7 +248,7 @@ static error_t take_own(int key, char *arg, struct argp_state *state)
         return 0;
     }
     if (key == ARGP_KEY_ARG)
-        return take_argument(parse, arg, state);
+        return (parse->syntax->rest ? take_rest : take_argument)(parse, arg, state);
     if (key == ARGP_KEY_END && state->arg_num < parse->syntax->min_arguments)
         return stop(parse, ol_cli_usage(parse->cli, "an argument is missing: %s",
                                         parse->cli->command->synopsis));
@@ -266,7 +278,8 @@ bool ol_cli_parse(struct ol_cli *cli, const struct ol_cli_syntax *syntax, int ar
         return false;
     }
     own.doc = doc;
-    e = argp_parse(&own, argc, argv, ARGP_NO_HELP | ARGP_NO_EXIT, NULL, &parse);
+    e = argp_parse(&own, argc, argv,
+                   ARGP_NO_HELP | ARGP_NO_EXIT | (syntax->rest ? ARGP_IN_ORDER : 0), NULL, &parse);
     return conclude(&parse, e) == 0 && ol_cli_prepare(cli);
 }
 

@@ -67,6 +67,7 @@ struct ol_cli_syntax {
     bool (*take)(struct ol_cli *cli, int key, char *arg, void *data);
     void *data;
     unsigned min_arguments, max_arguments;
+    bool rest;        /* whatever follows the first argument is an argument, dashes or not */
     const char *help; /* paragraphs after the options in --help; NULL for none */
 };
 
@@ -136,6 +137,13 @@ bool ol_cli_parse_areas(const char *text, unsigned *ret_mask, const char **ret_b
 
 /* The subcommands. */
 int cmd_compare(struct ol_cli *cli, int argc, char **argv);
+int cmd_container_create(struct ol_cli *cli, int argc, char **argv);
+int cmd_container_ls(struct ol_cli *cli, int argc, char **argv);
+int cmd_container_mount(struct ol_cli *cli, int argc, char **argv);
+int cmd_container_umount(struct ol_cli *cli, int argc, char **argv);
+int cmd_container_exec(struct ol_cli *cli, int argc, char **argv);
+int cmd_container_rm(struct ol_cli *cli, int argc, char **argv);
+int cmd_commit(struct ol_cli *cli, int argc, char **argv);
 int cmd_doctor(struct ol_cli *cli, int argc, char **argv);
 int cmd_image_export(struct ol_cli *cli, int argc, char **argv);
 int cmd_check_store(struct ol_cli *cli, int argc, char **argv);

@@ -160,22 +160,6 @@ static int print_imported(const struct ol_imported *imported, void *data)
     return 0;
 }
 
-/* SOURCE_DATE_EPOCH makes what is made here the same every time (reproducible-builds.org). */
-static int creation_time(struct timespec *ret, struct ol_error *err)
-{
-    const char *text = getenv("SOURCE_DATE_EPOCH");
-    char *end = NULL;
-
-    (void)clock_gettime(CLOCK_REALTIME, ret); /* cannot fail with this clock */
-    if (text == NULL || text[0] == '\0')
-        return 0;
-    errno = 0;
-    *ret = (struct timespec){.tv_sec = strtoll(text, &end, 10)};
-    if (errno != 0 || *end != '\0' || text[0] < '0' || text[0] > '9')
-        return ol_error_set(err, -EINVAL, "SOURCE_DATE_EPOCH is no number of seconds: '%s'", text);
-    return 0;
-}
-
 static int import(struct ol_cli *cli, const struct image_args *args, struct ol_images *images,
                   struct ol_error *err)
 {
@@ -187,7 +171,7 @@ static int import(struct ol_cli *cli, const struct image_args *args, struct ol_i
         .created = &now,
         .cancelled = ol_cli_cancelled,
     };
-    int r = creation_time(&now, err);
+    int r = engine_creation_time(&now, err);
 
     if (r < 0)
         return r;

@@ -182,18 +182,10 @@ static int mount_layer(struct ol_cli *cli, const struct layer_args *args,
 {
     ol_auto_free char *path = NULL;
     json_t *json;
-    int r = ol_driver_get(session->drv, layer_id(args, 0), &path, err);
+    int r = layer_get_kept(session->drv, layer_id(args, 0), &path, err);
 
-    if ((r == -EPERM || r == -ENOTSUP) && session->view != OL_VIEW_KERNEL)
-        r = ol_error_wrap(
-            err, r, "a mount needs root, or a shell of 'unshare --user --map-root-user --mount'");
     if (r < 0)
         return r;
-    r = ol_driver_keep(session->drv, layer_id(args, 0), err);
-    if (r < 0) {
-        (void)ol_driver_put(session->drv, layer_id(args, 0), NULL); /* report the first error */
-        return r;
-    }
     if (!cli->json) {
         puts(path);
         return 0;

@@ -2,6 +2,11 @@
 /* The engine of the data root; see engine.h. */
 #include "cli/engine.h"
 
+#include "common/cleanup.h"
+
+#include <errno.h>
+#include <string.h>
+
 bool engine_take(struct ol_cli *cli, struct engine_args *args, int key, char *arg)
 {
     ol_auto_error struct ol_error err = OL_ERROR_INIT;
@@ -46,4 +51,19 @@ int engine_open_checking(struct ol_cli *cli, const struct engine_args *args, ol_
         .driver = args->driver, .problem = problem, .problem_data = data};
 
     return open_config(cli, args->view, LAYER_READ, &config, ret, err);
+}
+
+int engine_creation_time(struct timespec *ret, struct ol_error *err)
+{
+    const char *text = getenv("SOURCE_DATE_EPOCH");
+    char *end = NULL;
+
+    (void)clock_gettime(CLOCK_REALTIME, ret); /* cannot fail with this clock */
+    if (text == NULL || text[0] == '\0')
+        return 0;
+    errno = 0;
+    *ret = (struct timespec){.tv_sec = strtoll(text, &end, 10)};
+    if (errno != 0 || *end != '\0' || text[0] < '0' || text[0] > '9')
+        return ol_error_set(err, -EINVAL, "SOURCE_DATE_EPOCH is no number of seconds: '%s'", text);
+    return 0;
 }

@@ -6,6 +6,8 @@
 #include "cli/layer.h"
 #include "store/engine.h"
 
+#include <time.h>
+
 /* Options all of them have, and where they are kept. */
 struct engine_args {
     const char *driver; /* borrowed */
@@ -38,5 +40,11 @@ int engine_open(struct ol_cli *cli, const char *driver, enum ol_view view, enum 
 /** To look for damage: nothing is refused or cleaned up, problems are told (store/check.h). */
 int engine_open_checking(struct ol_cli *cli, const struct engine_args *args, ol_problem_fn *problem,
                          void *data, struct ol_engine **ret, struct ol_error *err);
+
+/**
+ * The time to write into what is made here: SOURCE_DATE_EPOCH where it is set, so that the same
+ * input gives the same image (reproducible-builds.org), else now.
+ */
+int engine_creation_time(struct timespec *ret, struct ol_error *err);
 
 #endif

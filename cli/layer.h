@@ -55,6 +55,9 @@ int layer_choose_view(const char *root, enum ol_view want, enum ol_view *ret, st
  */
 int layer_enter_view(enum ol_view view, enum layer_need need, struct ol_error *err);
 
+/** Mount a layer for others to see, until somebody puts it. @param ret_path owned by the caller */
+int layer_get_kept(struct ol_driver *drv, const char *id, char **ret_path, struct ol_error *err);
+
 /** args->ids[index], or NULL when there are not so many. */
 const char *layer_id(const struct layer_args *args, unsigned index);
 

@@ -212,3 +212,22 @@ void layer_close(struct layer_session *session)
     free(session->home);
     *session = (struct layer_session){0};
 }
+
+int layer_get_kept(struct ol_driver *drv, const char *id, char **ret_path, struct ol_error *err)
+{
+    ol_auto_free char *path = NULL;
+    int r = ol_driver_get(drv, id, &path, err);
+
+    if ((r == -EPERM || r == -ENOTSUP) && ol_driver_config_of(drv)->view != OL_VIEW_KERNEL)
+        r = ol_error_wrap(
+            err, r, "a mount needs root, or a shell of 'unshare --user --map-root-user --mount'");
+    if (r < 0)
+        return r;
+    r = ol_driver_keep(drv, id, err);
+    if (r < 0) {
+        (void)ol_driver_put(drv, id, NULL); /* report the first error */
+        return r;
+    }
+    *ret_path = ol_ptr_steal(path);
+    return 0;
+}

@@ -1,0 +1,367 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* "overlab container …" and "overlab commit", on an image of one static program. */
+#include "cli/program.h"
+
+#include <fcntl.h>
+#include <jansson.h>
+#include <signal.h>
+#include <string.h>
+
+struct fixture {
+    struct test_dir dir;
+    char *root;  /* --root=… */
+    char *image; /* the directory that is imported */
+};
+
+static void copy_tool(struct fixture *f)
+{
+    ol_auto_fd int in = open(OL_IN_CONTAINER, O_RDONLY | O_CLOEXEC);
+    ol_auto_fd int out = -1;
+    char block[65536];
+    ssize_t n;
+
+    test_mkdir(f->dir.fd, "image", 0755);
+    test_mkdir(f->dir.fd, "image/bin", 0755);
+    test_mkdir(f->dir.fd, "image/etc", 0755);
+    test_write(f->dir.fd, "image/etc/passwd", "root:x:0:0::/root:/bin/sh\njoe:x:0:6::/home/joe:\n");
+    test_write(f->dir.fd, "image/etc/group", "root:x:0:\nstaff:x:0:joe\n");
+    out = openat(f->dir.fd, "image/bin/tool", O_WRONLY | O_CREAT | O_CLOEXEC, 0755);
+    assert_true(in >= 0 && out >= 0);
+    while ((n = read(in, block, sizeof block)) > 0)
+        assert_int_equal(write(out, block, (size_t)n), n);
+    assert_int_equal(n, 0);
+}
+
+static int setup(void **state)
+{
+    struct fixture *f = calloc(1, sizeof *f);
+
+    assert_non_null(f);
+    test_dir_make(&f->dir);
+    assert_true(asprintf(&f->root, "--root=%s/root", f->dir.path) > 0);
+    assert_true(asprintf(&f->image, "%s/image", f->dir.path) > 0);
+    copy_tool(f);
+    *state = f;
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    struct fixture *f = *state;
+
+    test_dir_remove(&f->dir);
+    free(f->root);
+    free(f->image);
+    free(f);
+    return 0;
+}
+
+static const char *const no_env[] = {NULL};
+
+/* Run it with the fixture's root, and expect a status. */
+#define run(f, ret, want, ...)                                                                     \
+    run_env((f), (ret), (want), no_env, (const char *const[]){__VA_ARGS__, NULL})
+static void run_env(struct fixture *f, struct program_result *ret, int want, const char *const *env,
+                    const char *const *words)
+{
+    const char *args[20] = {f->root};
+    const struct program_run program = {.args = args, .env = env};
+
+    for (size_t i = 0; words[i] != NULL; i++) {
+        assert_true(i < OL_ARRAY_LEN(args) - 2);
+        args[i + 1] = words[i];
+    }
+    program_result_fini(ret);
+    program_run(&program, ret);
+    if (ret->status != want)
+        fail_msg("'%s %s' ended with %d, not %d: %s%s", words[0], words[1], ret->status, want,
+                 ret->out, ret->err);
+}
+
+/* An image and a container "box" in this view. */
+static void begin(struct fixture *f, const char *view)
+{
+    auto_result struct program_result r = {0};
+
+    run(f, &r, 0, "image", "import", view, "--tag", "base:1", f->image);
+    run(f, &r, 0, "container", "create", "base:1", "--name", "box");
+}
+
+static void assert_out(const struct program_result *r, const char *text)
+{
+    if (strstr(r->out, text) == NULL)
+        fail_msg("no '%s' in '%s'", text, r->out);
+}
+
+static void assert_err(const struct program_result *r, const char *text)
+{
+    if (strstr(r->err, text) == NULL)
+        fail_msg("no '%s' in '%s'", text, r->err);
+}
+
+/* ---- */
+
+static void commit_and_use(struct fixture *f, const char *view)
+{
+    auto_result struct program_result r = {0};
+
+    begin(f, view);
+    run(f, &r, 0, "container", "exec", "box", "tool", "write", "/new", "made in it");
+    run(f, &r, 0, "commit", "-m", "msg", "-a", "me", "-c", "ENV A=b", "-c", "WORKDIR /w/x", "box",
+        "made:1");
+    run(f, &r, 0, "container", "create", "made:1", "--name", "next");
+    run(f, &r, 0, "container", "exec", "next", "tool", "print", "/new");
+    assert_string_equal(r.out, "made in it");
+    run(f, &r, 0, "container", "exec", "-e", "C=d", "next", "tool", "self");
+    assert_out(&r, "cwd=/w/x uid=0 gid=0 pid=2");
+    assert_out(&r, "\nA=b\n");
+    assert_out(&r, "\nC=d\n");
+    assert_out(&r, "\nHOME=/root\n");
+    run(f, &r, 0, "container", "rm", "box", "next");
+    run(f, &r, 0, "image", "rm", "made:1");
+    run(f, &r, 0, "image", "rm", "base:1");
+    run(f, &r, 0, "layer", "ls");
+    assert_string_equal(r.out, "");
+}
+
+static void container__exec_writes_what_commit_keeps(void **state)
+{
+    OL_REQUIRE(can_mount_overlay, "mounting overlayfs needs CAP_SYS_ADMIN");
+    commit_and_use(*state, "--view=kernel");
+}
+
+static void container__exec_works_in_a_user_namespace(void **state)
+{
+    OL_REQUIRE(can_user_namespace, "the user namespace view");
+    OL_REQUIRE(can_user_xattr, "user.* attributes");
+    commit_and_use(*state, "--view=userns");
+}
+
+static void container__exec_is_refused_in_the_direct_view(void **state)
+{
+    struct fixture *f = *state;
+    auto_result struct program_result r = {0};
+
+    OL_REQUIRE(can_user_xattr, "user.* attributes");
+    begin(f, "--view=direct");
+    run(f, &r, 3, "container", "exec", "box", "tool", "exit", "0");
+    assert_err(&r, "view 'direct'");
+    run(f, &r, 0, "commit", "box", "same:1");
+    run(f, &r, 0, "container", "rm", "box");
+}
+
+static void container__exec_passes_the_status_on(void **state)
+{
+    struct fixture *f = *state;
+    auto_result struct program_result r = {0};
+
+    OL_REQUIRE(can_mount_overlay, "mounting overlayfs needs CAP_SYS_ADMIN");
+    begin(f, "--view=kernel");
+    run(f, &r, 7, "container", "exec", "box", "tool", "exit", "7");
+    run(f, &r, 137, "container", "exec", "box", "tool", "die");
+    run(f, &r, 127, "container", "exec", "box", "nothing");
+    assert_err(&r, "cannot run 'nothing' in the container: No such file");
+    run(f, &r, 126, "container", "exec", "box", "/etc/passwd");
+    run(f, &r, 125, "container", "exec", "-u", "nobody", "box", "tool", "self");
+    assert_err(&r, "the container has no user 'nobody'");
+    run(f, &r, 125, "container", "exec", "nobody", "tool");
+    assert_err(&r, "no container 'nobody'");
+    run(f, &r, 0, "container", "exec", "-u", "joe:staff", "box", "tool", "self");
+    run(f, &r, 2, "container", "exec", "box");
+    run(f, &r, 2, "container", "exec", "-e", "nothing", "box", "tool");
+}
+
+static void container__exec_leaves_no_trace_but_the_changes(void **state)
+{
+    struct fixture *f = *state;
+    auto_result struct program_result r = {0};
+    ol_auto_free char *before = NULL;
+
+    OL_REQUIRE(can_mount_overlay, "mounting overlayfs needs CAP_SYS_ADMIN");
+    begin(f, "--view=kernel");
+    run(f, &r, 0, "layer", "du");
+    before = strdup(r.out);
+    assert_non_null(before);
+    run(f, &r, 0, "container", "exec", "box", "tool", "write", "/dev/null", "x");
+    run(f, &r, 0, "container", "exec", "box", "tool", "print", "/proc/self/status");
+    run(f, &r, 1, "container", "exec", "box", "tool", "write", "/etc/hosts", "x");
+    run(f, &r, 0, "layer", "du");
+    assert_string_equal(r.out, before);
+}
+
+/* What is left when the program is gone: teardown finds mounts, and the container is free again. */
+static void container__exec_ends_with_the_signal(void **state)
+{
+    static const int signals[] = {SIGTERM, SIGKILL};
+    struct fixture *f = *state;
+    auto_result struct program_result r = {0};
+
+    OL_REQUIRE(can_mount_overlay, "mounting overlayfs needs CAP_SYS_ADMIN");
+    begin(f, "--view=kernel");
+    for (size_t i = 0; i < OL_ARRAY_LEN(signals); i++) {
+        const char *const args[] = {f->root, "container", "exec", "box", "tool", "wait", NULL};
+        const struct program_run program = {.args = args, .signal = signals[i], .after_ms = 500};
+
+        program_result_fini(&r);
+        program_run(&program, &r); /* returns when nobody holds its output any more */
+        assert_int_equal(r.status, 128 + signals[i]);
+    }
+    run(f, &r, 0, "container", "exec", "box", "tool", "exit", "0");
+}
+
+static void container__mount_is_shared_with_exec_and_commit(void **state)
+{
+    struct fixture *f = *state;
+    auto_result struct program_result r = {0};
+    ol_auto_fd int fd = -1;
+
+    OL_REQUIRE(can_mount_overlay, "mounting overlayfs needs CAP_SYS_ADMIN");
+    begin(f, "--view=kernel");
+    run(f, &r, 0, "container", "mount", "box");
+    assert_true(r.out_len > 1);
+    r.out[r.out_len - 1] = '\0';
+    fd = open(r.out, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    assert_true(fd >= 0);
+    run(f, &r, 0, "container", "exec", "box", "tool", "write", "/seen", "there");
+    assert_content(fd, "seen", "there");
+    ol_fd_close(&fd);
+    run(f, &r, 0, "commit", "box", "mounted:1");
+    run(f, &r, 0, "container", "ls");
+    assert_out(&r, "/merged");
+    run(f, &r, 1, "container", "rm", "box");
+    assert_err(&r, "is mounted on");
+    run(f, &r, 1, "image", "rm", "base:1");
+    run(f, &r, 0, "container", "umount", "box");
+    run(f, &r, 0, "container", "rm", "box");
+}
+
+static void container__refuses_with_a_reason(void **state)
+{
+    struct fixture *f = *state;
+    auto_result struct program_result r = {0};
+
+    OL_REQUIRE(can_user_xattr, "user.* attributes");
+    begin(f, "--view=direct");
+    run(f, &r, 1, "container", "create", "base:1", "--name", "box");
+    assert_err(&r, "the name 'box' is taken by container");
+    run(f, &r, 1, "container", "create", "base:1", "--name", "-box");
+    assert_err(&r, "is no container name");
+    run(f, &r, 1, "container", "create", "nothing:1");
+    assert_err(&r, "nothing:1");
+    run(f, &r, 1, "container", "rm", "nobody");
+    assert_err(&r, "no container 'nobody'");
+    run(f, &r, 1, "container", "mount", "nobody");
+    run(f, &r, 1, "commit", "nobody", "x");
+    run(f, &r, 1, "commit", "-c", "RUN x", "box", "x");
+    assert_err(&r, "run is not a valid change command");
+    run(f, &r, 1, "commit", "box", "Upper:1");
+    run(f, &r, 1, "image", "rm", "base:1");
+    assert_err(&r, "is used by container");
+    run(f, &r, 2, "container", "create");
+    run(f, &r, 2, "commit");
+    run(f, &r, 0, "image", "ls", "--json");
+    assert_null(strstr(r.out, "\"x:latest\""));
+    run(f, &r, 1, "container", "rm", "-d", "vfs", "box");
+    assert_err(&r, "is one of driver 'overlay2'");
+}
+
+static void container__ls_json_has_what_was_made(void **state)
+{
+    struct fixture *f = *state;
+    auto_result struct program_result r = {0};
+    const json_t *list;
+    json_t *json;
+
+    OL_REQUIRE(can_user_xattr, "user.* attributes");
+    begin(f, "--view=direct");
+    run(f, &r, 0, "container", "ls", "--json");
+    json = json_loads(r.out, 0, NULL);
+    assert_non_null(json);
+    assert_string_equal(json_string_value(json_object_get(json, "schema")),
+                        "overlab.container.ls/1");
+    list = json_object_get(json, "containers");
+    assert_int_equal(json_array_size(list), 1);
+    list = json_array_get(list, 0);
+    assert_string_equal(json_string_value(json_object_get(list, "name")), "box");
+    assert_string_equal(json_string_value(json_object_get(list, "image_name")), "base:1");
+    assert_true(json_is_null(json_object_get(list, "mounted_on")));
+    json_decref(json);
+}
+
+static void commit__is_the_same_at_the_same_time(void **state)
+{
+    static const char *const env[] = {"SOURCE_DATE_EPOCH=1700000000", NULL};
+    static const char *const args[] = {"commit", "-m", "msg", "box", NULL};
+    struct fixture *f = *state;
+    auto_result struct program_result one = {0};
+    auto_result struct program_result two = {0};
+
+    OL_REQUIRE(can_user_xattr, "user.* attributes");
+    begin(f, "--view=direct");
+    run_env(f, &one, 0, env, args);
+    run_env(f, &two, 0, env, args);
+    assert_string_equal(one.out, two.out);
+}
+
+/* A create killed before its record is there, and a removal killed after it has gone. */
+static void container__without_a_record_is_cleaned_up(void **state)
+{
+    struct fixture *f = *state;
+    auto_result struct program_result r = {0};
+    ol_auto_free char *id = NULL;
+    ol_auto_fd int fd = -1;
+
+    OL_REQUIRE(can_user_xattr, "user.* attributes");
+    begin(f, "--view=direct");
+    run(f, &r, 0, "container", "create", "base:1");
+    id = strndup(r.out, 64);
+    assert_non_null(id);
+    fd = openat(f->dir.fd, "root/containers", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    assert_true(fd >= 0);
+    assert_int_equal(renameat(fd, id, fd, "tmp-killed"), 0);
+    run(f, &r, 0, "container", "rm", "box");
+    run(f, &r, 0, "image", "rm", "base:1");
+    assert_absent(fd, "tmp-killed");
+    run(f, &r, 0, "layer", "ls");
+    assert_string_equal(r.out, "");
+}
+
+static void container__refuses_a_damaged_record(void **state)
+{
+    struct fixture *f = *state;
+    auto_result struct program_result r = {0};
+    ol_auto_free char *path = NULL;
+
+    OL_REQUIRE(can_user_xattr, "user.* attributes");
+    begin(f, "--view=direct");
+    run(f, &r, 0, "container", "create", "base:1");
+    assert_true(asprintf(&path, "root/containers/%.64s/config.json", r.out) > 0);
+    test_write(f->dir.fd, path, "{\"schema\":\"overlab.container/1\"}");
+    run(f, &r, 1, "container", "ls");
+    assert_err(&r, "is no record of container");
+    test_write(f->dir.fd, path, "{");
+    run(f, &r, 1, "container", "ls");
+    assert_err(&r, "is not valid JSON");
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(container__exec_writes_what_commit_keeps),
+        TEST(container__exec_works_in_a_user_namespace),
+        TEST(container__exec_is_refused_in_the_direct_view),
+        TEST(container__exec_passes_the_status_on),
+        TEST(container__exec_leaves_no_trace_but_the_changes),
+        TEST(container__exec_ends_with_the_signal),
+        TEST(container__mount_is_shared_with_exec_and_commit),
+        TEST(container__refuses_with_a_reason),
+        TEST(container__ls_json_has_what_was_made),
+        TEST(container__without_a_record_is_cleaned_up),
+        TEST(container__refuses_a_damaged_record),
+        TEST(commit__is_the_same_at_the_same_time),
+    };
+
+    return cmocka_run_group_tests_name("cli_container", tests, NULL, NULL);
+}
