@@ -8,6 +8,7 @@
 
 #include "common/cleanup.h"
 #include "store/change_internal.h"
+#include "store/image_internal.h"
 
 #include <ctype.h>
 #include <errno.h>
@@ -189,9 +190,12 @@ static int restore_health(json_t *config, const json_t *from)
 
 static int merge(json_t *config, const json_t *from)
 {
+    const char *user = ol_json_string(config, "User");
     int r = 0;
 
-    if (is_empty(config, "Entrypoint")) {
+    if (user == NULL || user[0] == '\0')
+        r = restore(config, from, "User");
+    if (r == 0 && is_empty(config, "Entrypoint")) {
         if (is_empty(config, "Cmd"))
             r = restore(config, from, "Cmd");
         if (r == 0 && !json_is_array(json_object_get(config, "Entrypoint")))
