@@ -98,6 +98,7 @@ static int run_mounted(const struct ol_container *container, const struct contai
     struct environment env = {NULL, 0};
     struct ol_exec exec = {
         .root = root,
+        .cancelled = ol_cli_cancelled,
         .hostname = config_text(container, "Hostname"),
         .argv = args->words.items + 1,
         .cwd = args->workdir != NULL ? args->workdir : config_text(container, "WorkingDir"),

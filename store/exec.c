@@ -356,7 +356,10 @@ int ol_exec_run(const struct ol_exec *exec, int *ret_status, struct ol_error *er
         blocked = run.waited;
         (void)sigaddset(&blocked, SIGTTOU); /* for tcsetpgrp(3) from the background */
         (void)sigprocmask(SIG_BLOCK, &blocked, &run.old_mask); /* in force below as well */
-        r = run_and_wait(&run, ret_status, err);
+        if (exec->cancelled != NULL && exec->cancelled())
+            r = ol_error_set(err, -ECANCELED, "interrupted");
+        else
+            r = run_and_wait(&run, ret_status, err);
         if (run.terminal)
             (void)tcsetpgrp(STDIN_FILENO, getpgrp());
         (void)sigprocmask(SIG_SETMASK, &run.old_mask, NULL);

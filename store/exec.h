@@ -15,6 +15,8 @@
 
 #include "common/error.h"
 
+#include <stdbool.h>
+
 enum {
     OL_EXEC_FAILED = 125,     /* the command was never reached */
     OL_EXEC_CANNOT_RUN = 126, /* it is there and cannot be executed */
@@ -29,6 +31,7 @@ struct ol_exec {
     const char *cwd;         /* inside the root; "" is "/"; made (0755) where it is missing */
     const char *user;        /* "user[:group]", names from the root's etc/passwd, etc/group; "" is
                                 root */
+    bool (*cancelled)(void); /* asked once signals go to the command only; NULL: never */
 };
 
 /**
@@ -39,7 +42,8 @@ struct ol_exec {
  * Needs CAP_SYS_ADMIN in the caller's user namespace, a mount namespace whose mounts do not
  * propagate, and a caller with one thread.
  * @param ret_status  the command's status, 128 + the signal that killed it, or one of the above
- * @return 0 when the command ran; negative errno when it did not, with *ret_status set as well
+ * @return 0 when the command ran; -ECANCELED; negative errno when it did not, with *ret_status set
+ * as well
  */
 int ol_exec_run(const struct ol_exec *exec, int *ret_status, struct ol_error *err);
 
