@@ -389,6 +389,67 @@ static void rootfs_overlay__leaves_nothing_half_made_when_a_step_fails(void **st
     assert_true(ol_whiteout_is_opaque(f->upper, "etc/conf", OL_OVERLAY_USER));
 }
 
+/* A file of the lower with an attribute gets an entry's metadata: its own attribute instead. */
+static void set_all_metadata(struct fixture *f)
+{
+    const struct ol_entry_xattr kept = {.name = "user.new", .value = "v", .len = 1};
+    const struct ol_meta meta = {.mode = 0604,
+                                 .uid = geteuid(),
+                                 .gid = getegid(),
+                                 .mtime = {.tv_sec = 1000000000, .tv_nsec = 5},
+                                 .xattrs = &kept,
+                                 .n_xattrs = 1,
+                                 .keep_owner = true,
+                                 .set_times = true};
+    ol_auto_error struct ol_error err = OL_ERROR_INIT;
+    struct ol_meta_counts counts = {0};
+    struct stat st;
+
+    assert_ok(ol_rootfs_set_meta(f->fs, "etc/conf/a", &meta, &counts, &err), &err);
+    assert_int_equal(counts.dropped_xattrs, 0);
+    assert_ok(ol_rootfs_lstat(f->fs, "etc/conf/a", &st, &err), &err);
+    assert_int_equal(st.st_mode & 07777, 0604);
+    assert_int_equal(st.st_mtim.tv_sec, 1000000000);
+    assert_int_equal(st.st_mtim.tv_nsec, 5);
+}
+
+static void rootfs__set_meta_replaces_the_attributes(void **state)
+{
+    struct fixture *f = *state;
+    char value[8];
+
+    OL_REQUIRE(can_user_xattr, "the file system has no user attributes");
+    assert_int_equal(ol_xattr_set(f->lower, "etc/conf/a", "user.old", "o", 1), 0);
+    open_overlay(f);
+    set_all_metadata(f);
+    assert_int_equal(ol_xattr_get(f->upper, "etc/conf/a", "user.new", value, sizeof value), 1);
+    assert_int_equal(ol_xattr_get(f->upper, "etc/conf/a", "user.old", value, sizeof value),
+                     -ENODATA);
+    assert_int_equal(ol_xattr_get(f->lower, "etc/conf/a", "user.old", value, sizeof value), 1);
+    assert_int_equal(ol_rootfs_close(f->fs, NULL), 0);
+    open_plain(f);
+    set_all_metadata(f);
+    assert_int_equal(ol_xattr_get(f->lower, "etc/conf/a", "user.old", value, sizeof value),
+                     -ENODATA);
+}
+
+static void rootfs_overlay__makes_specials_over_whiteouts_but_no_whiteouts(void **state)
+{
+    struct fixture *f = *state;
+    ol_auto_error struct ol_error err = OL_ERROR_INIT;
+    struct stat st;
+
+    open_overlay(f);
+    assert_ok(ol_rootfs_unlink(f->fs, "etc/hosts", &err), &err);
+    assert_ok(ol_rootfs_mknod(f->fs, "etc/hosts", S_IFIFO | 0640, 0, &err), &err);
+    assert_int_equal(fstatat(f->upper, "etc/hosts", &st, AT_SYMLINK_NOFOLLOW), 0);
+    assert_true(S_ISFIFO(st.st_mode));
+    assert_int_equal(st.st_mode & 07777, 0640);
+    assert_int_equal(ol_rootfs_mknod(f->fs, "etc/hosts", S_IFIFO | 0640, 0, NULL), -EEXIST);
+    assert_int_equal(ol_rootfs_mknod(f->fs, "etc/hidden", S_IFCHR | 0640, 0, &err), -EPERM);
+    assert_message(&err, "'etc/hidden'");
+}
+
 #define case_of(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
 
 int main(void)
@@ -407,6 +468,8 @@ int main(void)
         case_of(rootfs_overlay__writes_through_read_only_modes),
         case_of(rootfs_overlay__without_a_workdir_is_read_only),
         case_of(rootfs__close_reports_what_the_hook_says),
+        case_of(rootfs__set_meta_replaces_the_attributes),
+        case_of(rootfs_overlay__makes_specials_over_whiteouts_but_no_whiteouts),
         case_of(rootfs_overlay__leaves_nothing_half_made_when_a_step_fails),
     };
     return cmocka_run_group_tests_name("rootfs", tests, NULL, NULL);
