@@ -170,6 +170,8 @@ static void image_export__ids_and_bytes_come_back(void **state)
     for (size_t i = 0; i < OL_ARRAY_LEN(kinds); i++) {
         ol_auto_buf struct ol_buf tar = exported(f, names, 2, kinds[i]);
         char ids[3][OL_DIGEST_SIZE] = {"", "", ""};
+
+        assert_true(tar.len > 0);
         import_elsewhere(f, ids);
         assert_string_equal(ids[0], one);
         assert_string_equal(ids[1], two);
