@@ -98,7 +98,7 @@ static void completion__is_a_script_bash_accepts(void **state)
 /* Wrong usage: status 2, nothing on stdout, one line that says what and one that says where. */
 static void usage__says_what_is_wrong(void **state)
 {
-    static const char *const cases[][6] = {
+    static const char *const cases[][7] = {
         {NULL},
         {"frobnicate"},
         {"--frobnicate"},
