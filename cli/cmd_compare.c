@@ -1,22 +1,19 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * "overlab compare": the same docker-commit workflow on every engine asked for, side by side. Here
- * are its options, the order in which namespaces and places are entered and left, and where the
- * result goes; the work is ol_compare_run().
+ * are its options and where the result goes; the work is ol_compare_run().
  */
 #include "cli/cli.h"
+#include "cli/place.h"
 #include "cli/progress.h"
 
-#include "bench/harness/backing.h"
 #include "bench/harness/compare.h"
 #include "common/cleanup.h"
 #include "common/fs/file.h"
 #include "common/limits.h"
 
-#include <errno.h>
 #include <fcntl.h>
 #include <sys/ioctl.h>
-#include <sys/wait.h>
 
 enum {
     KEY_DRIVERS = 0x300000,
@@ -87,9 +84,7 @@ static const char help[] =
 struct compare_args {
     struct ol_compare_options options;
     struct ol_external_list with;
-    struct ol_backing_spec backing;
-    const char *backing_text;
-    enum ol_view view; /* as wanted */
+    struct place place;
     enum ol_report_format format;
     const char *output;
     const char *seeded; /* the option given that seeded changes alone have, or NULL */
@@ -99,7 +94,7 @@ struct compare_args {
 static void compare_args_fini(struct compare_args *args)
 {
     ol_engine_names_free(args->engines);
-    ol_backing_spec_fini(&args->backing);
+    place_fini(&args->place);
 }
 
 static bool set_engines(struct ol_cli *cli, struct compare_args *args, const char *text)
@@ -188,11 +183,9 @@ static bool take(struct ol_cli *cli, int key, char *arg, void *data)
         args->options.workload.warmup = false;
         return true;
     case KEY_BACKING:
-        args->backing_text = arg;
-        ol_backing_spec_fini(&args->backing);
-        return judged(cli, "--backing", ol_backing_parse(arg, &args->backing, &err), &err);
+        return judged(cli, "--backing", place_set_backing(&args->place, arg, &err), &err);
     case KEY_VIEW:
-        return judged(cli, "--view", ol_view_parse(arg, &args->view, &err), &err);
+        return judged(cli, "--view", ol_view_parse(arg, &args->place.view, &err), &err);
     case KEY_TABLE:
         args->format = OL_REPORT_TABLE;
         return true;
@@ -320,17 +313,19 @@ static int tell_left_out(struct ol_cli *cli, const struct ol_report *report)
 }
 
 /* In its view, in its place. */
-static int run_inside(struct ol_cli *cli, struct compare_args *args, const char *dir,
+static int run_inside(struct ol_cli *cli, const struct place_found *found, void *data,
                       int *ret_status, struct ol_error *err)
 {
+    struct compare_args *args = data;
     struct ol_progress progress;
     struct ol_report report = {0};
     int r;
 
     ol_progress_init(&progress, cli);
-    args->options.dir = dir;
-    args->options.path_kind = ol_backing_path_kind(args->backing.kind);
-    args->options.dedicated = args->backing.kind != OL_BACKING_DIRECTORY;
+    args->options.view = found->view;
+    args->options.dir = found->dir;
+    args->options.path_kind = found->path_kind;
+    args->options.dedicated = found->dedicated;
     args->options.cancelled = is_cancelled;
     args->options.progress = ol_progress_show;
     args->options.data = &progress;
@@ -343,106 +338,15 @@ static int run_inside(struct ol_cli *cli, struct compare_args *args, const char 
     return r;
 }
 
-static int make_root(struct ol_cli *cli, struct ol_error *err)
-{
-    int r = ol_fs_mkdir_path(cli->root, 0711, err);
-
-    return r < 0 ? ol_error_wrap(err, r, "data root '%s' (--root names another)", cli->root) : 0;
-}
-
-/* A directory: its view first, because what is made in a user namespace is unmade there. */
-static int run_in_directory(struct ol_cli *cli, struct compare_args *args, int *ret_status,
-                            struct ol_error *err)
-{
-    struct ol_backing *backing = NULL;
-    int closed;
-    int r = args->backing_text == NULL ? make_root(cli, err) : 0;
-
-    if (r == 0)
-        r = ol_view_choose(args->backing.dir, args->view, &args->options.view, err);
-    if (r == 0 && args->options.view == OL_VIEW_USERNS)
-        r = ol_view_enter_userns(err);
-    if (r == 0 && args->options.view == OL_VIEW_KERNEL)
-        r = ol_view_private_mounts(err);
-    if (r == 0)
-        r = ol_backing_open(&args->backing, args->backing.dir, &backing, err);
-    if (r < 0)
-        return r;
-    r = run_inside(cli, args, ol_backing_path(backing), ret_status, err);
-    closed = ol_backing_close(backing, r < 0 ? NULL : err);
-    return r < 0 ? r : closed;
-}
-
-/*
- * A file system of our own was mounted outside the user namespace and cannot be unmounted inside: a
- * child enters it, and the place is unmade here. The child says what is wrong itself.
- */
-static int run_in_child(struct ol_cli *cli, struct compare_args *args, const char *dir,
-                        int *ret_status, struct ol_error *err)
-{
-    int status = 0;
-    pid_t child;
-
-    (void)fflush(stdout); /* nothing was printed yet; the child must not print it again */
-    child = fork();
-    if (child < 0)
-        return ol_error_sys(err, errno, "cannot start a process");
-    if (child == 0) {
-        int r = ol_view_enter_userns(err);
-
-        if (r == 0)
-            r = run_inside(cli, args, dir, &status, err);
-        if (r < 0)
-            status = ol_cli_fail(cli, r, err);
-        if (fflush(stdout) != 0 || ferror(stdout) != 0)
-            status = OL_EXIT_FAILED;
-        _exit(status);
-    }
-    while (waitpid(child, &status, 0) < 0 && errno == EINTR)
-        continue;
-    *ret_status = WIFEXITED(status) ? WEXITSTATUS(status) : OL_EXIT_FAILED;
-    return 0;
-}
-
-static int run_on_file_system(struct ol_cli *cli, struct compare_args *args, int *ret_status,
-                              struct ol_error *err)
-{
-    struct ol_backing *backing = NULL;
-    int closed;
-    int r = make_root(cli, err);
-
-    if (r == 0)
-        r = ol_view_private_mounts(err);
-    if (r < 0)
-        return ol_error_wrap(err, r, "--backing %s", args->backing_text);
-    r = ol_backing_open(&args->backing, cli->root, &backing, err);
-    if (r < 0)
-        return ol_error_wrap(err, r, "--backing %s", args->backing_text);
-    r = ol_view_choose(ol_backing_path(backing), args->view, &args->options.view, err);
-    if (r == 0 && args->options.view == OL_VIEW_USERNS)
-        r = run_in_child(cli, args, ol_backing_path(backing), ret_status, err);
-    else if (r == 0)
-        r = run_inside(cli, args, ol_backing_path(backing), ret_status, err);
-    closed = ol_backing_close(backing, r < 0 ? NULL : err);
-    return r < 0 ? r : closed;
-}
-
 int cmd_compare(struct ol_cli *cli, int argc, char **argv)
 {
     ol_auto_error struct ol_error err = OL_ERROR_INIT;
     __attribute__((cleanup(compare_args_fini))) struct compare_args args = {0};
     int status = OL_EXIT_OK;
-    int r = 0;
+    int r;
 
     if (!parse(cli, argc, argv, &args))
         return cli->status;
-    if (args.backing_text == NULL) {
-        args.backing.dir = strdup(cli->root);
-        r = args.backing.dir == NULL ? ol_error_nomem(&err) : 0;
-    }
-    if (r == 0)
-        r = args.backing.kind == OL_BACKING_DIRECTORY
-                ? run_in_directory(cli, &args, &status, &err)
-                : run_on_file_system(cli, &args, &status, &err);
+    r = place_run(cli, &args.place, run_inside, &args, &status, &err);
     return r < 0 ? ol_cli_fail(cli, r, &err) : status;
 }
