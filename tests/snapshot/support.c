@@ -3,11 +3,11 @@
 
 #include "direct.h"
 
+#include "common/buf.h"
 #include "common/mount/mount.h"
 
 #include <dirent.h>
 #include <errno.h>
-#include <signal.h>
 #include <sys/stat.h>
 
 bool snap_async;
@@ -166,11 +166,37 @@ size_t snap_dirs(struct snap *s)
     return n;
 }
 
-void snap_in_child(void)
-{
-    static const int signals[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGSYS};
+/* ---- operations ---- */
 
-    for (size_t i = 0; i < OL_ARRAY_LEN(signals); i++)
-        (void)signal(signals[i], SIG_DFL); /* these can be set */
-    (void)alarm(60);
+int snap_do_prepare(struct snap *s)
+{
+    return ol_snapshots_prepare(s->sn, "new", "base", NULL, NULL, NULL);
+}
+
+int snap_do_view(struct snap *s)
+{
+    return ol_snapshots_view(s->sn, "new", "base", NULL, NULL, NULL);
+}
+
+int snap_do_commit(struct snap *s)
+{
+    return ol_snapshots_commit(s->sn, "done", "active", NULL, NULL, NULL);
+}
+
+int snap_do_remove(struct snap *s)
+{
+    return ol_snapshots_remove(s->sn, "active", NULL);
+}
+
+int snap_do_update(struct snap *s)
+{
+    struct ol_snapshot_info info = {.name = (char[]){"active"}};
+
+    return ol_snapshots_update(s->sn, &info, NULL, 0, NULL, NULL);
+}
+
+int snap_note_name(const struct ol_snapshot_info *info, void *buf, struct ol_error *err)
+{
+    (void)err;
+    return ol_buf_printf(buf, "%s:%s ", ol_snapshot_kind_name(info->kind), info->name);
 }

@@ -39,9 +39,15 @@ void snap_committed(struct snap *s, const char *name, const char *parent);
 char *snap_mount(struct snap *s, const char *key, const char *dir);
 void snap_unmount(const char *path);
 
-/** A child that is to die of a signal, or of taking longer than a minute: no handlers of cmocka's.
- */
-void snap_in_child(void);
+/* Each thing that can be done with the snapshots "base" and, on it, "active"; the result. */
+int snap_do_prepare(struct snap *s); /* "new" on base */
+int snap_do_view(struct snap *s);    /* the same */
+int snap_do_commit(struct snap *s);  /* active becomes "done" */
+int snap_do_remove(struct snap *s);  /* active */
+int snap_do_update(struct snap *s);  /* active, with no labels */
+
+/** For ol_snapshots_walk(): append "Kind:name " to a struct ol_buf. */
+int snap_note_name(const struct ol_snapshot_info *info, void *buf, struct ol_error *err);
 
 /** The result of stat alone. */
 int snap_code(struct snap *s, const char *key);

@@ -7,51 +7,22 @@
 #include "support.h"
 
 #include "common/buf.h"
-#include "common/fault.h"
+#include "support/crash.h"
 #include "support/tarball.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <sched.h>
-#include <signal.h>
 #include <string.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
-#include <sys/wait.h>
 
 enum { POINTS_MAX = 300, LEFT_MAX = 120, TMPFS_BYTES = 4 << 20 };
 
 /* ---- the operations ---- */
 
 static struct tarball layer = TARBALL_INIT;
-
-static int do_prepare(struct snap *s)
-{
-    return ol_snapshots_prepare(s->sn, "new", "base", NULL, NULL, NULL);
-}
-
-static int do_view(struct snap *s)
-{
-    return ol_snapshots_view(s->sn, "new", "base", NULL, NULL, NULL);
-}
-
-static int do_commit(struct snap *s)
-{
-    return ol_snapshots_commit(s->sn, "done", "active", NULL, NULL, NULL);
-}
-
-static int do_remove(struct snap *s)
-{
-    return ol_snapshots_remove(s->sn, "active", NULL);
-}
-
-static int do_update(struct snap *s)
-{
-    struct ol_snapshot_info info = {.name = (char[]){"active"}};
-
-    return ol_snapshots_update(s->sn, &info, NULL, 0, NULL, NULL);
-}
 
 static int do_cleanup(struct snap *s)
 {
@@ -91,11 +62,11 @@ static const struct operation {
     int (*run)(struct snap *s);
     const char *after; /* the snapshots when it was done, as picture() has them */
 } operations[] = {
-    {"prepare", do_prepare, "Active:active Committed:base Active:new "},
-    {"view", do_view, "Active:active Committed:base View:new "},
-    {"commit", do_commit, "Committed:base Committed:done "},
-    {"remove", do_remove, "Committed:base "},
-    {"update", do_update, "Active:active Committed:base "},
+    {"prepare", snap_do_prepare, "Active:active Committed:base Active:new "},
+    {"view", snap_do_view, "Active:active Committed:base View:new "},
+    {"commit", snap_do_commit, "Committed:base Committed:done "},
+    {"remove", snap_do_remove, "Committed:base "},
+    {"update", snap_do_update, "Active:active Committed:base "},
     {"cleanup", do_cleanup, "Active:active Committed:base "},
     {"apply", do_apply, "Active:active Committed:base "},
     {"open", do_open, "Active:active Committed:base "},
@@ -104,17 +75,11 @@ static const char before[] = "Active:active Committed:base ";
 
 /* ---- a store, and what is in it ---- */
 
-static int name_of(const struct ol_snapshot_info *info, void *data, struct ol_error *err)
-{
-    (void)err;
-    return ol_buf_printf(data, "%s:%s ", ol_snapshot_kind_name(info->kind), info->name);
-}
-
 static char *picture(struct snap *s)
 {
     ol_auto_buf struct ol_buf text = OL_BUF_INIT;
 
-    assert_int_equal(ol_snapshots_walk(s->sn, NULL, 0, name_of, &text, NULL), 0);
+    assert_int_equal(ol_snapshots_walk(s->sn, NULL, 0, snap_note_name, &text, NULL), 0);
     return strdup(ol_buf_str(&text));
 }
 
@@ -170,54 +135,51 @@ static void assert_whole(struct snap *s, const struct operation *op, bool *ret_d
     assert_int_equal(snap_dirs(s), count_words(later));
 }
 
-static int status_of(pid_t pid)
-{
-    int status = 0;
-
-    assert_int_equal(waitpid(pid, &status, 0), pid);
-    return status;
-}
-
 /* ---- kill -9 ---- */
 
-static void die(void)
+/* The two steps of one operation, for crash.h. */
+struct doing {
+    struct snap s;
+    const struct operation *op;
+};
+
+static int begin(void *data)
 {
-    (void)kill(getpid(), SIGKILL); /* it does not come back */
+    struct doing *doing = data;
+
+    return open_store(&doing->s);
+}
+
+static int run(void *data)
+{
+    struct doing *doing = data;
+
+    return doing->op->run(&doing->s);
 }
 
 /* @return false when the operation has fewer than n points */
 static bool kill_at(const struct operation *op, unsigned long n)
 {
-    struct snap s = {0};
+    const struct crash crash = {op->name, begin, run};
+    struct doing doing = {.op = op};
+    struct snap *s = &doing.s;
     bool done;
-    int status;
-    pid_t pid;
+    bool killed;
 
-    test_dir_make(&s.dir);
-    assert_true(asprintf(&s.root, "%s/store", s.dir.path) > 0);
-    snap_open(&s);
-    populate(&s);
-    ol_snapshots_free(s.sn);
-    s.sn = NULL;
-    pid = fork();
-    assert_true(pid >= 0);
-    if (pid == 0) {
-        snap_in_child();
-        if (open_store(&s) < 0)
-            _exit(2);
-        ol_fault_arm_with(n, die);
-        _exit(op->run(&s) == 0 ? 0 : 3);
-    }
-    status = status_of(pid);
-    if (!WIFSIGNALED(status) && WEXITSTATUS(status) != 0)
-        fail_msg("%s: status %d", op->name, WEXITSTATUS(status));
-    snap_open(&s);
-    assert_whole(&s, op, &done);
-    assert_true(done || WIFSIGNALED(status));
-    ol_snapshots_free(s.sn);
-    test_dir_remove(&s.dir);
-    free(s.root);
-    return WIFSIGNALED(status);
+    test_dir_make(&s->dir);
+    assert_true(asprintf(&s->root, "%s/store", s->dir.path) > 0);
+    snap_open(s);
+    populate(s);
+    ol_snapshots_free(s->sn);
+    s->sn = NULL;
+    killed = crash_kill_at(&crash, &doing, n);
+    snap_open(s);
+    assert_whole(s, op, &done);
+    assert_true(done || killed);
+    ol_snapshots_free(s->sn);
+    test_dir_remove(&s->dir);
+    free(s->root);
+    return killed;
 }
 
 static void kill__at_every_point_of_every_operation(void **state)
@@ -327,13 +289,13 @@ static void in_namespace(const struct operation *op, bool inodes)
 
     assert_true(pid >= 0);
     if (pid == 0) {
-        snap_in_child();
+        crash_in_child();
         if (unshare(CLONE_NEWNS) < 0 || mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0)
             _exit(2);
         fill_up(op, inodes);
         _exit(0);
     }
-    status = status_of(pid);
+    status = crash_wait(pid);
     if (status != 0)
         fail_msg("%s on a full disk (%s): status %#x", op->name, inodes ? "inodes" : "blocks",
                  (unsigned)status);

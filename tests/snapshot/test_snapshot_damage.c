@@ -6,6 +6,7 @@
  */
 #include "support.h"
 
+#include "support/crash.h"
 #include "support/metadb_edit.h"
 
 #include "common/fs/file.h"
@@ -261,7 +262,7 @@ static void in_child(struct damage *d, int (*body)(struct damage *d, off_t page)
 
     assert_true(pid >= 0);
     if (pid == 0) {
-        snap_in_child();
+        crash_in_child();
         _exit(body(d, page));
     }
     assert_int_equal(waitpid(pid, &status, 0), pid);

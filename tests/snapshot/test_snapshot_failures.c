@@ -6,8 +6,8 @@
 #include "support.h"
 
 #include "common/buf.h"
-#include "common/fault.h"
 #include "common/fs/file.h"
+#include "support/crash.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -23,52 +23,33 @@ enum { FAULTS_MAX = 500, KILLS = 30, WORKERS = 4, EACH = 25 };
 
 /* ---- fault points ---- */
 
-static int name_of(const struct ol_snapshot_info *info, void *data, struct ol_error *err)
-{
-    (void)err;
-    return ol_buf_printf(data, "%s:%s ", ol_snapshot_kind_name(info->kind), info->name);
-}
-
 /* All snapshots and the number of directories. */
 static char *picture(struct snap *s)
 {
     ol_auto_buf struct ol_buf text = OL_BUF_INIT;
 
-    (void)ol_snapshots_walk(s->sn, NULL, 0, name_of, &text, NULL); /* none is fine */
+    (void)ol_snapshots_walk(s->sn, NULL, 0, snap_note_name, &text, NULL); /* none is fine */
     assert_int_equal(ol_buf_printf(&text, "%zu", snap_dirs(s)), 0);
     return ol_buf_steal(&text);
 }
 
-static int do_prepare(struct snap *s)
-{
-    return ol_snapshots_prepare(s->sn, "new", "base", NULL, NULL, NULL);
-}
+struct doing {
+    struct snap *s;
+    int (*operation)(struct snap *s);
+};
 
-static int do_view(struct snap *s)
+static int run(void *data)
 {
-    return ol_snapshots_view(s->sn, "new", "base", NULL, NULL, NULL);
-}
+    struct doing *doing = data;
 
-static int do_commit(struct snap *s)
-{
-    return ol_snapshots_commit(s->sn, "done", "active", NULL, NULL, NULL);
-}
-
-static int do_remove(struct snap *s)
-{
-    return ol_snapshots_remove(s->sn, "active", NULL);
-}
-
-static int do_update(struct snap *s)
-{
-    struct ol_snapshot_info info = {.name = (char[]){"active"}};
-
-    return ol_snapshots_update(s->sn, &info, NULL, 0, NULL, NULL);
+    return doing->operation(doing->s);
 }
 
 /* The operation with its first, second, third … step failing, until none does. */
 static void fail_every_step(struct snap *s, int (*operation)(struct snap *s), unsigned at_least)
 {
+    const struct crash crash = {.run = run};
+    struct doing doing = {s, operation};
     unsigned failures = 0;
 
     OL_REQUIRE(can_inject_faults, "this build has no fault points (OL_FAULTS)");
@@ -77,13 +58,9 @@ static void fail_every_step(struct snap *s, int (*operation)(struct snap *s), un
     for (unsigned long n = 1; n < FAULTS_MAX; n++) {
         ol_auto_free char *before = picture(s);
         ol_auto_free char *after = NULL;
-        bool delivered;
         int r;
+        bool delivered = crash_fail_at(&crash, &doing, n, &r);
 
-        ol_fault_arm(n);
-        r = operation(s);
-        delivered = ol_fault_delivered();
-        ol_fault_arm(0);
         if (!delivered || r == 0) { /* removal after the commit is left to the next cleanup */
             assert_int_equal(r, 0);
             break;
@@ -99,27 +76,27 @@ static void fail_every_step(struct snap *s, int (*operation)(struct snap *s), un
 
 static void faults__in_prepare_leave_nothing(void **state)
 {
-    fail_every_step(*state, do_prepare, 10);
+    fail_every_step(*state, snap_do_prepare, 10);
 }
 
 static void faults__in_view_leave_nothing(void **state)
 {
-    fail_every_step(*state, do_view, 9);
+    fail_every_step(*state, snap_do_view, 9);
 }
 
 static void faults__in_commit_leave_the_active_snapshot(void **state)
 {
-    fail_every_step(*state, do_commit, 6);
+    fail_every_step(*state, snap_do_commit, 6);
 }
 
 static void faults__in_remove_leave_the_snapshot(void **state)
 {
-    fail_every_step(*state, do_remove, 5);
+    fail_every_step(*state, snap_do_remove, 5);
 }
 
 static void faults__in_update_leave_the_labels(void **state)
 {
-    fail_every_step(*state, do_update, 3);
+    fail_every_step(*state, snap_do_update, 3);
 }
 
 static void faults__take_no_id(void **state)
@@ -127,7 +104,7 @@ static void faults__take_no_id(void **state)
     struct snap *s = *state;
 
     OL_REQUIRE(can_inject_faults, "this build has no fault points (OL_FAULTS)");
-    fail_every_step(s, do_prepare, 10);
+    fail_every_step(s, snap_do_prepare, 10);
     assert_present(s->dir.fd, "root/snapshots/3/fs"); /* base is 1, active 2 */
     assert_int_equal(snap_dirs(s), 3);
 }
@@ -199,14 +176,6 @@ static pid_t start(struct snap *s, int (*body)(struct snap *s, unsigned n), unsi
     return pid;
 }
 
-static int status_of(pid_t pid)
-{
-    int status = 0;
-
-    assert_int_equal(waitpid(pid, &status, 0), pid);
-    return status;
-}
-
 /* A chain of its own, half of it removed again. */
 static int work_much(struct snap *s, unsigned n)
 {
@@ -236,7 +205,7 @@ static int look_much(struct snap *s, unsigned n)
     (void)n;
     for (unsigned i = 0; i < EACH; i++) {
         ol_auto_buf struct ol_buf text = OL_BUF_INIT;
-        int r = ol_snapshots_walk(s->sn, NULL, 0, name_of, &text, NULL);
+        int r = ol_snapshots_walk(s->sn, NULL, 0, snap_note_name, &text, NULL);
 
         if ((r < 0 && r != -ENOENT) || ol_snapshots_check(s->sn, NULL, NULL, NULL, NULL) != 0)
             return 6;
@@ -254,7 +223,7 @@ static void processes__work_at_once(void **state)
     for (unsigned i = 0; i < WORKERS; i++)
         pids[i] = start(s, i + 1 < WORKERS ? work_much : look_much, i);
     for (unsigned i = 0; i < WORKERS; i++)
-        assert_int_equal(status_of(pids[i]), 0);
+        assert_int_equal(crash_wait(pids[i]), 0);
     snap_open(s);
     assert_int_equal(snap_dirs(s), (WORKERS - 1) * (EACH / 2));
 }
@@ -318,7 +287,7 @@ static void kill__at_any_instant_leaves_every_snapshot_its_directory(void **stat
         pid = start(s, work_for_ever, i);
         (void)nanosleep(&delay, NULL); /* any moment will do */
         assert_int_equal(kill(pid, SIGKILL), 0);
-        assert_true(WIFSIGNALED(status_of(pid)));
+        assert_true(WIFSIGNALED(crash_wait(pid)));
         snap_open(s);
         assert_int_equal(ol_snapshots_check(s->sn, NULL, NULL, NULL, &err), 0);
         snap_prepare(s, "mine", NULL); /* whatever was left is not in the way */
@@ -361,7 +330,7 @@ static void disk__that_is_full_fails_the_prepare_and_nothing_else(void **state)
 
     ol_snapshots_free(s->sn);
     s->sn = NULL;
-    assert_int_equal(status_of(start(s, fill_up, 0)), 0);
+    assert_int_equal(crash_wait(start(s, fill_up, 0)), 0);
     snap_open(s);
     assert_int_equal(ol_snapshots_check(s->sn, NULL, NULL, &orphans, NULL), 0);
     assert_int_equal(orphans, 0);
