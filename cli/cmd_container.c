@@ -75,17 +75,14 @@ struct output {
     struct ol_listing *listing; /* owned */
 };
 
-/* Where the container is mounted for others to see; *ret is NULL where it is not. */
-static int mount_of(const struct output *out, const struct ol_container *container, char **ret)
+/* Where the layer is mounted for others to see; *ret is NULL where it is not. */
+static int mount_of(const struct output *out, const char *layer, char **ret)
 {
-    char layer[OL_HEX_SIZE];
     ol_auto_free char *dir = NULL;
     char **mounts = NULL;
     size_t count = 0;
-    int r = ol_containers_layer(ol_engine_containers(out->engine), container, layer, out->err);
+    int r;
 
-    if (r < 0)
-        return r;
     if (asprintf(&dir, "%s/%s", ol_driver_home(ol_engine_driver(out->engine)), layer) < 0) {
         dir = NULL;
         return ol_error_nomem(out->err);
@@ -98,8 +95,17 @@ static int mount_of(const struct output *out, const struct ol_container *contain
     return count > 0 && *ret == NULL ? ol_error_nomem(out->err) : 0;
 }
 
-static int ls_row(const struct output *out, const struct ol_container *container, const char *path)
+/* A container, what is listed of it. */
+struct row {
+    const struct ol_container *container;
+    const char *path; /* mounted there; NULL: not */
+    bool lost;        /* its layers are gone */
+};
+
+static int ls_row(const struct output *out, const struct row *row)
 {
+    const struct ol_container *container = row->container;
+    const char *where = row->lost ? "(its layers are gone)" : "";
     int r = ol_listing_row(out->listing, out->err);
 
     if (r == 0)
@@ -110,24 +116,33 @@ static int ls_row(const struct output *out, const struct ol_container *container
         r = ol_listing_cell(out->listing, out->err, "%s", container->image_name);
     if (r == 0)
         r = ol_listing_cell(out->listing, out->err, "%s", container->created);
-    return r < 0 ? r : ol_listing_cell(out->listing, out->err, "%s", path != NULL ? path : "");
+    return r < 0 ? r
+                 : ol_listing_cell(out->listing, out->err, "%s",
+                                   row->path != NULL ? row->path : where);
 }
 
 static int ls_container(const struct ol_container *container, void *data)
 {
     struct output *out = data;
+    struct row row = {.container = container};
     ol_auto_free char *path = NULL;
-    json_t *row;
-    int r = mount_of(out, container, &path);
+    char layer[OL_HEX_SIZE];
+    json_t *object;
+    int r = 0;
 
+    row.lost = ol_containers_layer(ol_engine_containers(out->engine), container, layer, NULL) < 0;
+    if (!row.lost)
+        r = mount_of(out, layer, &path);
     if (r < 0)
         return r;
+    row.path = path;
     if (out->listing != NULL)
-        return ls_row(out, container, path);
-    row = json_pack("{ss, ss, ss, ss, ss, ss?}", "id", container->id, "name", container->name,
-                    "image", container->image, "image_name", container->image_name, "created",
-                    container->created, "mounted_on", path);
-    return json_array_append_new(out->list, row) < 0 ? ol_error_nomem(out->err) : 0;
+        return ls_row(out, &row);
+    object = json_pack("{ss, ss, ss, ss, ss, ss?, sb}", "id", container->id, "name",
+                       container->name, "image", container->image, "image_name",
+                       container->image_name, "created", container->created, "mounted_on", path,
+                       "lost", row.lost);
+    return json_array_append_new(out->list, object) < 0 ? ol_error_nomem(out->err) : 0;
 }
 
 static int ls(struct ol_cli *cli, const struct container_args *args, struct ol_engine *engine,

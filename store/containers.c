@@ -187,11 +187,15 @@ int ol_containers_layer(struct ol_containers *containers, const struct ol_contai
 {
     struct ol_store_container layer;
     int r = ol_store_container_get(ol_images_layers(containers->images), container->id, &layer,
-                                   err);
+                                   NULL);
 
-    if (r == 0)
-        memcpy(ret, layer.mount_id, OL_HEX_SIZE);
-    return r;
+    if (r < 0)
+        return ol_error_set(err, r,
+                            "the layers of container '%s' are gone: 'overlab container rm %s' "
+                            "removes what is left of it",
+                            container->name, container->name);
+    memcpy(ret, layer.mount_id, OL_HEX_SIZE);
+    return 0;
 }
 
 /* --- create --- */
@@ -320,7 +324,6 @@ static int check_not_mounted(struct ol_containers *containers, const struct ol_c
 int ol_containers_remove(struct ol_containers *containers, const struct ol_container *container,
                          struct ol_error *err)
 {
-    ol_auto_error struct ol_error why = OL_ERROR_INIT;
     ol_auto_fd int lock = -1;
     char layer[OL_HEX_SIZE] = "";
     bool lost;
@@ -328,12 +331,8 @@ int ol_containers_remove(struct ol_containers *containers, const struct ol_conta
 
     if (r < 0)
         return r;
-    r = ol_containers_layer(containers, container, layer, &why);
-    lost = r == -ENOENT; /* its layers are gone already: only the record is left */
-    if (r < 0 && !lost) {
-        ol_error_move(err, &why);
-        return r;
-    }
+    /* its layers are gone already: only the record is left */
+    lost = ol_containers_layer(containers, container, layer, NULL) < 0;
     r = lost ? 0 : check_not_mounted(containers, container, layer, err);
     if (r == 0)
         r = ol_container_file_remove(containers, container->id, err);
@@ -399,11 +398,14 @@ int ol_containers_commit(struct ol_containers *containers, const struct ol_conta
 {
     ol_auto_image_config struct ol_image_config parent = OL_IMAGE_CONFIG_INIT;
     struct ol_container_committed made = {.id = ""};
+    char layer[OL_HEX_SIZE]; /* asked for only for what is said when it is gone */
     ol_auto_fd int lock = -1;
     int r = check_commit(container, commit, err);
 
     if (r == 0)
         r = ol_containers_lock(containers, container, &lock, err);
+    if (r == 0)
+        r = ol_containers_layer(containers, container, layer, err);
     if (r == 0)
         r = ol_images_config(containers->images, container->image, &parent, err);
     if (r == 0)

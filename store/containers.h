@@ -81,11 +81,11 @@ int ol_containers_list(struct ol_containers *containers,
 int ol_containers_lock(struct ol_containers *containers, const struct ol_container *container,
                        int *ret_fd, struct ol_error *err);
 
-/** The driver's layer of the container. */
+/** The driver's layer of the container. @return 0; -ENOENT it is gone */
 int ol_containers_layer(struct ol_containers *containers, const struct ol_container *container,
                         char ret[static OL_HEX_SIZE], struct ol_error *err);
 
-/** -EBUSY where it is in use or mounted. */
+/** Remove record and layers, as far as they are there. @return 0; -EBUSY it is in use or mounted */
 int ol_containers_remove(struct ol_containers *containers, const struct ol_container *container,
                          struct ol_error *err);
 

@@ -151,6 +151,7 @@ int ol_container_list_read(const struct ol_containers *containers, struct ol_con
                            size_t *ret_count, struct ol_error *err)
 {
     ol_auto_dirents struct ol_dirents names = OL_DIRENTS_INIT;
+    ol_auto_error struct ol_error why = OL_ERROR_INIT;
     ol_auto_fd int fd = openat(containers->dir_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     int r = fd < 0 ? -errno : ol_dirents_read(&names, fd, true);
     struct ol_container *list;
@@ -161,9 +162,20 @@ int ol_container_list_read(const struct ol_containers *containers, struct ol_con
     list = calloc(names.count + 1, sizeof *list);
     if (list == NULL)
         return ol_error_nomem(err);
-    for (size_t i = 0; r == 0 && i < names.count; i++)
-        if (ol_layerdb_id_valid(names.items[i].name))
-            r = read_record(containers, names.items[i].name, &list[count++], err);
+    for (size_t i = 0; r == 0 && i < names.count; i++) {
+        if (!ol_layerdb_id_valid(names.items[i].name))
+            continue;
+        r = read_record(containers, names.items[i].name, &list[count], &why);
+        if (r == 0) {
+            count++;
+            continue;
+        }
+        ol_container_fini(&list[count]);
+        if (!ol_container_file_exists(containers, names.items[i].name))
+            r = 0; /* removed meanwhile, by a command on another driver */
+        else
+            ol_error_move(err, &why);
+    }
     if (r < 0) {
         ol_container_list_free(list, count);
         return r;

@@ -2,6 +2,8 @@
 /* "overlab container …" and "overlab commit", on an image of one static program. */
 #include "cli/program.h"
 
+#include "common/fs/tree.h"
+
 #include <fcntl.h>
 #include <jansson.h>
 #include <signal.h>
@@ -326,6 +328,28 @@ static void container__without_a_record_is_cleaned_up(void **state)
     assert_string_equal(r.out, "");
 }
 
+/* Nothing overlab does: somebody removed files by hand. */
+static void container__whose_layers_are_gone_is_listed_and_removed(void **state)
+{
+    struct fixture *f = *state;
+    auto_result struct program_result r = {0};
+    ol_auto_free char *path = NULL;
+
+    OL_REQUIRE(can_user_xattr, "user.* attributes");
+    begin(f, "--view=direct");
+    run(f, &r, 0, "container", "create", "base:1", "--name", "lost");
+    assert_true(asprintf(&path, "root/image/overlay2/layerdb/mounts/%.64s", r.out) > 0);
+    assert_int_equal(ol_tree_remove(f->dir.fd, path, NULL), 0);
+    run(f, &r, 0, "container", "ls");
+    assert_out(&r, "(its layers are gone)");
+    run(f, &r, 1, "commit", "lost");
+    assert_err(&r, "'overlab container rm lost' removes what is left");
+    run(f, &r, 0, "container", "rm", "lost");
+    run(f, &r, 0, "container", "ls");
+    assert_null(strstr(r.out, "lost"));
+    assert_out(&r, "box");
+}
+
 static void container__refuses_a_damaged_record(void **state)
 {
     struct fixture *f = *state;
@@ -359,6 +383,7 @@ int main(void)
         TEST(container__refuses_with_a_reason),
         TEST(container__ls_json_has_what_was_made),
         TEST(container__without_a_record_is_cleaned_up),
+        TEST(container__whose_layers_are_gone_is_listed_and_removed),
         TEST(container__refuses_a_damaged_record),
         TEST(commit__is_the_same_at_the_same_time),
     };

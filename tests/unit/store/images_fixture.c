@@ -70,15 +70,16 @@ void images_config(const char *author, const char *diff_id, struct ol_image_conf
     ol_auto_buf struct ol_buf bytes = OL_BUF_INIT;
 
     assert_int_equal(ol_buf_printf(&bytes,
-                                   "{\"author\":\"%s\",\"os\":\"linux\",\"rootfs\":{\"type\":"
+                                   "{\"author\":\"%s\",\"config\":{\"WorkingDir\":\"/w/"
+                                   "x\"},\"os\":\"linux\",\"rootfs\":{\"type\":"
                                    "\"layers\",\"diff_ids\":[\"%s\"]}}",
                                    author, diff_id),
                      0);
     assert_ok(ol_image_config_parse(&bytes, ret, &err), &err);
 }
 
-void images_put(struct images_fixture *f, const char *author, const char *parent, const char *name,
-                char ret_id[OL_DIGEST_SIZE])
+void images_put_into(struct ol_images *images, const char *author, const char *parent,
+                     const char *name, char ret_id[OL_DIGEST_SIZE])
 {
     ol_auto_error struct ol_error err = OL_ERROR_INIT;
     ol_auto_image_config struct ol_image_config config = OL_IMAGE_CONFIG_INIT;
@@ -87,15 +88,21 @@ void images_put(struct images_fixture *f, const char *author, const char *parent
 
     make_layer(&tar, "d/file");
     const struct ol_input input = OL_INPUT_FD(tarball_fd(&tar));
-    assert_ok(ol_store_register(ol_images_layers(f->images), NULL, &input, NULL, &layer, NULL, NULL,
+    assert_ok(ol_store_register(ol_images_layers(images), NULL, &input, NULL, &layer, NULL, NULL,
                                 NULL, &err),
               &err);
     tarball_fini(&tar);
     images_config(author, layer.diff_id, &config);
-    assert_ok(ol_images_put(f->images, &config, parent, NULL, &err), &err);
+    assert_ok(ol_images_put(images, &config, parent, NULL, &err), &err);
     memcpy(ret_id, config.id, OL_DIGEST_SIZE);
     if (name != NULL)
-        assert_ok(ol_images_tag(f->images, &(struct ol_image_tag){name, config.id}, 1, &err), &err);
+        assert_ok(ol_images_tag(images, &(struct ol_image_tag){name, config.id}, 1, &err), &err);
+}
+
+void images_put(struct images_fixture *f, const char *author, const char *parent, const char *name,
+                char ret_id[OL_DIGEST_SIZE])
+{
+    images_put_into(f->images, author, parent, name, ret_id);
 }
 
 static void write_file(const char *path, const void *data, size_t len)

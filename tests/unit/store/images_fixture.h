@@ -24,9 +24,11 @@ int images_try_open(struct images_fixture *f, struct ol_error *err);
 /** As the next process would. */
 void images_reopen(struct images_fixture *f);
 
-/** A config with this author and DiffID. */
+/** A config with this author and DiffID, and the working directory "/w/x". */
 void images_config(const char *author, const char *diff_id, struct ol_image_config *ret);
 /** Put an image of the one small layer all of them share, by its author, with a name (or NULL). */
+void images_put_into(struct ol_images *images, const char *author, const char *parent,
+                     const char *name, char ret_id[OL_DIGEST_SIZE]);
 void images_put(struct images_fixture *f, const char *author, const char *parent, const char *name,
                 char ret_id[OL_DIGEST_SIZE]);
 
