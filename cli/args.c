@@ -47,6 +47,20 @@ static const struct argp_option global_options[] = {
     {0},
 };
 
+const struct argp_option *ol_cli_global_options(void)
+{
+    return global_options;
+}
+
+void ol_cli_describe(const struct ol_cli_command *command, ol_cli_describe_fn *fn, void *data)
+{
+    struct ol_cli asked = {.command = command, .describe = fn, .describe_data = data};
+    char name[] = "overlab";
+    char *argv[] = {name, NULL};
+
+    (void)command->run(&asked, 1, argv);
+}
+
 static error_t stop(struct parse *parse, int status)
 {
     parse->done = true;
@@ -271,6 +285,11 @@ bool ol_cli_parse(struct ol_cli *cli, const struct ol_cli_syntax *syntax, int ar
     };
     error_t e;
 
+    if (cli->describe != NULL) {
+        cli->describe(cli->command, syntax, cli->describe_data);
+        cli->status = OL_EXIT_OK;
+        return false;
+    }
     if (asprintf(&doc, "%c%s.%s%s", cli->command->summary[0] & ~0x20, cli->command->summary + 1,
                  syntax->help != NULL ? "\v" : "", syntax->help != NULL ? syntax->help : "") < 0) {
         doc = NULL;

@@ -31,6 +31,7 @@ enum ol_cli_flag {
 };
 
 struct ol_cli;
+struct ol_cli_syntax;
 
 /* One row of the table; help, completion and man page come from it. */
 struct ol_cli_command {
@@ -43,6 +44,16 @@ struct ol_cli_command {
 
 /** The table, in the order of help; *ret_count rows. */
 const struct ol_cli_command *ol_cli_table(size_t *ret_count);
+/** The row of this name ("layer apply"), or NULL. */
+const struct ol_cli_command *ol_cli_find(const char *name);
+/** The row of argv[0], or of argv[0] and argv[1] together; *ret_words is how many it took. */
+const struct ol_cli_command *ol_cli_find_words(int argc, char *const *argv, int *ret_words);
+/** Some row's name begins with "name ". */
+bool ol_cli_is_group(const char *name);
+
+/** Is handed the options and arguments of a subcommand. */
+typedef void ol_cli_describe_fn(const struct ol_cli_command *command,
+                                const struct ol_cli_syntax *syntax, void *data);
 
 /** What every subcommand gets. */
 struct ol_cli {
@@ -53,8 +64,10 @@ struct ol_cli {
     bool quiet;
     bool verbose;
     bool no_color;
-    unsigned debug; /* trace areas, 1 << enum ol_trace_area */
-    int status;     /* exit status when ol_cli_parse() returned false */
+    unsigned debug;               /* trace areas, 1 << enum ol_trace_area */
+    int status;                   /* exit status when ol_cli_parse() returned false */
+    ol_cli_describe_fn *describe; /* NULL, or what ol_cli_parse() calls in place of parsing */
+    void *describe_data;
 };
 
 /* The options and arguments of a subcommand. */
@@ -120,10 +133,32 @@ bool ol_cli_cancelled(void);
  */
 void ol_cli_cancel_input(int fd);
 
+/** Have fn called with the syntax of a subcommand, which is not run. */
+void ol_cli_describe(const struct ol_cli_command *command, ol_cli_describe_fn *fn, void *data);
+/** The options every subcommand has; ends with an empty row. */
+const struct argp_option *ol_cli_global_options(void);
+
 /* help.c */
 void ol_cli_print_help(FILE *out);
 /** The rows whose name begins with "group "; false when there are none. */
 bool ol_cli_print_group(FILE *out, const char *group);
+
+/* nearest.c */
+/** How many letters must be changed, added, left out or swapped with their neighbour. */
+unsigned ol_cli_distance(const char *a, const char *b);
+/** Whether somebody who typed text may have meant a name at this distance. */
+bool ol_cli_is_near(const char *text, unsigned distance);
+/**
+ * The subcommand that was probably meant; the first word of its name where text is one word.
+ * @return *ret_len bytes of a name, or NULL
+ */
+const char *ol_cli_nearest_command(const char *text, int *ret_len);
+
+/**
+ * main.c: run a row with these arguments; argv[0] is replaced by its full name.
+ * @return its exit status
+ */
+int ol_cli_run(struct ol_cli *cli, const struct ol_cli_command *command, int argc, char **argv);
 
 /* main.c, for args.c: settle the root and start tracing once all options are known. */
 bool ol_cli_prepare(struct ol_cli *cli);
@@ -176,5 +211,6 @@ int cmd_snapshot_label(struct ol_cli *cli, int argc, char **argv);
 int cmd_snapshot_cleanup(struct ol_cli *cli, int argc, char **argv);
 int cmd_snapshot_check(struct ol_cli *cli, int argc, char **argv);
 int cmd_completion(struct ol_cli *cli, int argc, char **argv);
+int cmd_help(struct ol_cli *cli, int argc, char **argv);
 
 #endif

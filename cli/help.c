@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The help that comes from the table: the list of subcommands, and of one group. */
 #include "cli/cli.h"
+#include "cli/topics.h"
 
 #include "common/cleanup.h"
 
@@ -37,8 +38,10 @@ void ol_cli_print_help(FILE *out)
           "  --debug=AREA[,..]  trace on stderr: fs, mount, layer, driver, store, bench, all\n"
           "  -h, --help         this help, or that of a subcommand\n"
           "  --version          print the version\n"
-          "\nExit status: 0 done, 1 failed, 2 wrong usage, 3 not possible on this host.\n",
+          "\nTopics of 'overlab help TOPIC':\n",
           out);
+    ol_cli_print_topics(out);
+    fputs("\nExit status: 0 done, 1 failed, 2 wrong usage, 3 not possible on this host.\n", out);
 }
 
 bool ol_cli_print_group(FILE *out, const char *group)

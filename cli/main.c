@@ -205,50 +205,6 @@ static int settle_root(struct ol_cli *cli)
     return 0;
 }
 
-static const struct ol_cli_command *find(const char *name)
-{
-    size_t count;
-    const struct ol_cli_command *table = ol_cli_table(&count);
-
-    for (size_t i = 0; i < count; i++) {
-        if (strcmp(table[i].name, name) == 0)
-            return &table[i];
-    }
-    return NULL;
-}
-
-/*
- * Find the row for argv[0], or argv[0] and argv[1] together. @return how many words its name has; 0
- * when there is none.
- */
-static int find_command(struct ol_cli *cli, int argc, char **argv)
-{
-    ol_auto_free char *two = NULL;
-
-    cli->command = find(argv[0]);
-    if (cli->command != NULL)
-        return 1;
-    if (argc < 2 || asprintf(&two, "%s %s", argv[0], argv[1]) < 0) {
-        two = NULL;
-        return 0;
-    }
-    cli->command = find(two);
-    return cli->command != NULL ? 2 : 0;
-}
-
-static bool is_group(const char *name)
-{
-    size_t count;
-    size_t len = strlen(name);
-    const struct ol_cli_command *table = ol_cli_table(&count);
-
-    for (size_t i = 0; i < count; i++) {
-        if (strncmp(table[i].name, name, len) == 0 && table[i].name[len] == ' ')
-            return true;
-    }
-    return false;
-}
-
 static int set_invocation(struct ol_cli *cli, const char *command)
 {
     char *text = NULL;
@@ -260,16 +216,24 @@ static int set_invocation(struct ol_cli *cli, const char *command)
     return 0;
 }
 
-/* No row: "overlab help [X]", a group without its second word, or a mistake. */
+/* "no subcommand 'layer crate': did you mean 'layer create'?" */
+static int say_no_subcommand(struct ol_cli *cli, const char *text)
+{
+    int len = 0;
+    const char *near = ol_cli_nearest_command(text, &len);
+
+    if (near == NULL)
+        return ol_cli_usage(cli, "no subcommand '%s'", text);
+    return ol_cli_usage(cli, "no subcommand '%s': did you mean '%.*s'?", text, len, near);
+}
+
+/* No row: a group without its second word, or a mistake. */
 static int run_no_command(struct ol_cli *cli, int argc, char **argv)
 {
-    if (strcmp(argv[0], "help") == 0) {
-        if (argc < 2 || !ol_cli_print_group(stdout, argv[1]))
-            ol_cli_print_help(stdout);
-        return OL_EXIT_OK;
-    }
-    if (!is_group(argv[0]))
-        return ol_cli_usage(cli, "no subcommand '%s'", argv[0]);
+    ol_auto_free char *two = NULL;
+
+    if (!ol_cli_is_group(argv[0]))
+        return say_no_subcommand(cli, argv[0]);
     if (argc >= 2 && (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0)) {
         (void)ol_cli_print_group(stdout, argv[0]);
         return OL_EXIT_OK;
@@ -279,21 +243,32 @@ static int run_no_command(struct ol_cli *cli, int argc, char **argv)
     if (argc < 2)
         return ol_cli_usage(cli, "'%s' needs a second word, such as 'overlab %s ls'", argv[0],
                             argv[0]);
-    return ol_cli_usage(cli, "no subcommand '%s %s'", argv[0], argv[1]);
+    if (asprintf(&two, "%s %s", argv[0], argv[1]) < 0) {
+        two = NULL;
+        return ol_cli_fail(cli, -ENOMEM, NULL);
+    }
+    return say_no_subcommand(cli, two);
+}
+
+int ol_cli_run(struct ol_cli *cli, const struct ol_cli_command *command, int argc, char **argv)
+{
+    cli->command = command;
+    if (set_invocation(cli, command->name) < 0)
+        return ol_cli_fail(cli, -ENOMEM, NULL);
+    if (cli->json && (command->flags & OL_CLI_HAS_JSON) == 0)
+        return ol_cli_usage(cli, "there is no JSON of '%s'", command->name);
+    argv[0] = cli->invocation; /* getopt begins its messages with it */
+    return command->run(cli, argc, argv);
 }
 
 static int run_command(struct ol_cli *cli, int argc, char **argv)
 {
-    int words = find_command(cli, argc, argv);
+    int words;
+    const struct ol_cli_command *command = ol_cli_find_words(argc, argv, &words);
 
-    if (words == 0)
+    if (command == NULL)
         return run_no_command(cli, argc, argv);
-    if (set_invocation(cli, cli->command->name) < 0)
-        return ol_cli_fail(cli, -ENOMEM, NULL);
-    if (cli->json && (cli->command->flags & OL_CLI_HAS_JSON) == 0)
-        return ol_cli_usage(cli, "there is no JSON of '%s'", cli->command->name);
-    argv[words - 1] = cli->invocation; /* getopt begins its messages with it */
-    return cli->command->run(cli, argc - (words - 1), argv + (words - 1));
+    return ol_cli_run(cli, command, argc - (words - 1), argv + (words - 1));
 }
 
 bool ol_cli_prepare(struct ol_cli *cli)

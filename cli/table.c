@@ -4,6 +4,8 @@
 
 #include "common/cleanup.h"
 
+#include <string.h>
+
 enum {
     STORE = OL_CLI_NEEDS_STORE,
     STORE_JSON = OL_CLI_NEEDS_STORE | OL_CLI_HAS_JSON,
@@ -66,10 +68,54 @@ static const struct ol_cli_command table[] = {
     {"check-store", "", "hold images, layers and driver against each other", cmd_check_store,
      STORE_JSON},
     {"completion", "[bash]", "print the completion script for a shell", cmd_completion, 0},
+    {"help", "[SUBCOMMAND|TOPIC]", "explain a subcommand or a topic", cmd_help, 0},
 };
 
 const struct ol_cli_command *ol_cli_table(size_t *ret_count)
 {
     *ret_count = OL_ARRAY_LEN(table);
     return table;
+}
+
+const struct ol_cli_command *ol_cli_find(const char *name)
+{
+    for (size_t i = 0; i < OL_ARRAY_LEN(table); i++) {
+        if (strcmp(table[i].name, name) == 0)
+            return &table[i];
+    }
+    return NULL;
+}
+
+static bool is_two(const char *name, const char *first, const char *second)
+{
+    size_t len = strlen(first);
+
+    return strncmp(name, first, len) == 0 && name[len] == ' ' &&
+           strcmp(name + len + 1, second) == 0;
+}
+
+const struct ol_cli_command *ol_cli_find_words(int argc, char *const *argv, int *ret_words)
+{
+    const struct ol_cli_command *row = argc > 0 ? ol_cli_find(argv[0]) : NULL;
+
+    *ret_words = 1;
+    if (row != NULL || argc < 2)
+        return row;
+    *ret_words = 2;
+    for (size_t i = 0; i < OL_ARRAY_LEN(table); i++) {
+        if (is_two(table[i].name, argv[0], argv[1]))
+            return &table[i];
+    }
+    return NULL;
+}
+
+bool ol_cli_is_group(const char *name)
+{
+    size_t len = strlen(name);
+
+    for (size_t i = 0; i < OL_ARRAY_LEN(table); i++) {
+        if (strncmp(table[i].name, name, len) == 0 && table[i].name[len] == ' ')
+            return true;
+    }
+    return false;
 }

@@ -32,7 +32,7 @@ static void help__of_each_subcommand(void **state)
         {"snapshot", "usage"},  {"snapshot", "label"}, {"snapshot", "cleanup"},
         {"snapshot", "check"},  {"completion", NULL},  {"image", "import"},
         {"image", "ls"},        {"image", "rm"},       {"image", "export"},
-        {"check-store", NULL},
+        {"check-store", NULL},  {"help", NULL},
     };
 
     (void)state;
