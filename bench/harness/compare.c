@@ -4,8 +4,8 @@
 
 #include "bench/harness/forecast.h"
 #include "bench/harness/fsinfo.h"
+#include "bench/harness/image_layers.h"
 #include "common/cleanup.h"
-#include "common/limits.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -16,29 +16,17 @@
 struct comparison {
     const struct ol_compare_options *options;
     struct ol_report *report;
-    struct ol_image *image;          /* owned */
-    struct ol_image_stream *streams; /* owned; open while the layers are read from them */
-    int *spools;                     /* owned; descriptors of layers copied aside, or -1 */
-    struct ol_bench_layer *layers;   /* owned */
-    struct ol_input *inputs;         /* owned; of a replay: the layers once more */
+    struct ol_image_layers image;  /* owned; all open while the engines read them */
+    struct ol_bench_layer *layers; /* owned */
     unsigned n_layers;
     struct ol_forecast *forecast; /* owned */
 };
 
 static void comparison_fini(struct comparison *c)
 {
-    for (unsigned i = 0; i < c->n_layers; i++) {
-        if (c->streams != NULL && c->streams[i].image != NULL)
-            (void)ol_image_layer_close(&c->streams[i], NULL); /* its data was read and checked */
-        if (c->spools != NULL)
-            ol_fd_close(&c->spools[i]);
-    }
-    free(c->streams);
-    free(c->spools);
+    ol_image_layers_fini(&c->image);
     free(c->layers);
-    free(c->inputs);
     ol_forecast_free(c->forecast);
-    ol_image_free(c->image);
 }
 
 static bool cancelled(const struct comparison *c)
@@ -54,100 +42,39 @@ static void tell(const struct comparison *c, const char *step)
         c->options->progress(&progress, c->options->data);
 }
 
-/* How many there are to be, now that the layers are counted. */
-static int settle_commits(struct comparison *c, size_t layers, struct ol_error *err)
-{
-    struct ol_report_workload *work = &c->report->workload;
-
-    if (work->replay) {
-        work->commits = (unsigned)layers - 1;
-        return layers > 1 ? 0
-                          : ol_error_set(err, -EINVAL,
-                                         "image '%s' has one layer: there is no build step to "
-                                         "replay",
-                                         ol_image_source(c->image));
-    }
-    if (layers + work->commits > OL_MAX_IMAGE_LAYERS)
-        return ol_error_set(err, -E2BIG,
-                            "image '%s' has %zu layers: with %u commits it passes the %d an image "
-                            "may have",
-                            ol_image_source(c->image), layers, work->commits, OL_MAX_IMAGE_LAYERS);
-    return 0;
-}
-
 static int open_image(struct comparison *c, struct ol_error *err)
 {
     const struct ol_compare_options *options = c->options;
-    size_t n;
-    int r = options->image != NULL ? ol_image_open(options->image, options->dir, &c->image, err)
-                                   : ol_builtin_image_new(options->workload.seed, &c->image, err);
+    struct ol_image *image = NULL;
+    int r = options->image != NULL ? ol_image_open(options->image, options->dir, &image, err)
+                                   : ol_builtin_image_new(options->workload.seed, &image, err);
 
+    if (r == 0)
+        r = ol_image_layers_init(&c->image, image, err);
+    if (r == 0)
+        r = ol_image_layers_settle(&c->image, &c->report->workload, err);
     if (r < 0)
         return r;
-    n = ol_image_layer_count(c->image);
-    if (n == 0)
-        return ol_error_set(err, -EINVAL, "image '%s' has no layers", ol_image_source(c->image));
-    r = settle_commits(c, n, err);
-    if (r < 0)
-        return r;
-    c->n_layers = (unsigned)n;
-    c->streams = calloc(n, sizeof *c->streams);
-    c->spools = calloc(n, sizeof *c->spools);
-    c->layers = calloc(n, sizeof *c->layers);
-    c->inputs = calloc(n, sizeof *c->inputs);
-    c->report->image.layers = calloc(n, sizeof *c->report->image.layers);
-    c->report->image.n_layers = n;
-    if (c->streams == NULL || c->spools == NULL || c->layers == NULL || c->inputs == NULL ||
-        c->report->image.layers == NULL)
-        return ol_error_nomem(err);
-    for (size_t i = 0; i < n; i++)
-        c->spools[i] = -1;
-    return 0;
-}
-
-/*
- * A layer that is generated, or walked out of a directory, is written once to an unnamed file:
- * making it is not what is timed, and every round reads it again.
- */
-static int spool_layer(struct comparison *c, unsigned index, struct ol_error *err)
-{
-    const char *dir = c->options->dir;
-    char *diff_id = c->report->image.layers[index].diff_id;
-    const char *want = c->layers[index].diff_id;
-    struct stat st;
-    int fd = open(dir, O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
-    int r;
-
-    if (fd < 0)
-        return ol_error_sys(err, errno, "cannot make a temporary file in '%s'", dir);
-    c->spools[index] = fd;
-    r = ol_layer_decompress(&c->streams[index].input, fd, NULL, diff_id, err);
-    if (r < 0)
-        return r;
-    if (want != NULL && strcmp(want, diff_id) != 0)
-        return ol_error_set(err, -EBADMSG, "the layer has DiffID %s, not %s", diff_id, want);
-    r = ol_image_layer_close(&c->streams[index], err);
-    if (r < 0)
-        return r;
-    if (fstat(fd, &st) < 0)
-        return ol_error_sys(err, errno, "cannot stat the copy of layer %u", index);
-    c->layers[index].input = (struct ol_input){
-        .fd = fd, .offset = 0, .length = (uint64_t)st.st_size};
-    return 0;
+    c->n_layers = (unsigned)c->image.count;
+    c->layers = calloc(c->n_layers, sizeof *c->layers);
+    c->report->image.layers = calloc(c->n_layers, sizeof *c->report->image.layers);
+    c->report->image.n_layers = c->n_layers;
+    return c->layers == NULL || c->report->image.layers == NULL ? ol_error_nomem(err) : 0;
 }
 
 static int open_layer(struct comparison *c, unsigned index, struct ol_error *err)
 {
-    int r = ol_image_layer_open(c->image, index, &c->streams[index], err);
-
-    if (r < 0)
-        return r;
-    c->layers[index].diff_id = ol_image_layer_diff_id(c->image, index);
     /* what is replayed is read as files are written: decompressing is not what is timed */
-    if (c->streams[index].input.offset < 0 || c->report->workload.replay)
-        return spool_layer(c, index, err);
-    c->layers[index].input = c->streams[index].input;
-    return 0;
+    const struct ol_image_layers_want want = {.spool_dir = c->options->dir,
+                                              .plain = c->report->workload.replay};
+    int r = ol_image_layers_open(&c->image, index, &want, c->report->image.layers[index].diff_id,
+                                 err);
+
+    c->layers[index] = (struct ol_bench_layer){
+        .input = c->image.inputs[index],
+        .diff_id = ol_image_layer_diff_id(c->image.image, index),
+    };
+    return r;
 }
 
 static int read_layers(struct comparison *c, struct ol_error *err)
@@ -162,13 +89,13 @@ static int read_layers(struct comparison *c, struct ol_error *err)
         if (cancelled(c))
             return ol_error_set(err, -ECANCELED, "interrupted");
         r = open_layer(c, i, err);
-        c->inputs[i] = c->layers[i].input;
         if (r == 0 && i < ol_report_imported(c->report))
-            r = ol_forecast_layer(c->forecast, &c->layers[i].input, &scan, err);
+            r = ol_forecast_layer(c->forecast, &c->layers[i].input, OL_SCAN_NO_DIGEST, &scan, err);
         else if (r == 0)
-            r = ol_layer_scan(&c->layers[i].input, NULL, NULL, NULL, &scan, err);
+            r = ol_layer_scan_digest(&c->layers[i].input, OL_SCAN_NO_DIGEST, NULL, NULL, NULL,
+                                     &scan, err);
         if (r < 0)
-            return ol_error_wrap(err, r, "layer %u of '%s'", i, ol_image_source(c->image));
+            return ol_error_wrap(err, r, "layer %u of '%s'", i, ol_image_source(c->image.image));
         layer->entries = scan.entries;
         layer->bytes = scan.stream_bytes;
     }
@@ -192,14 +119,14 @@ static int describe_image(struct comparison *c, struct ol_error *err)
 
     take_diff_ids(c);
     /* A root file system has no config: its one layer is its identity. */
-    if (ol_image_id(c->image)[0] == '\0') {
-        int r = ol_image_set_id(c->image, image->layers[0].diff_id);
+    if (ol_image_id(c->image.image)[0] == '\0') {
+        int r = ol_image_set_id(c->image.image, image->layers[0].diff_id);
         if (r < 0)
             return ol_error_set(err, r, "cannot name the image");
     }
-    image->format = ol_image_format_name(ol_image_format_of(c->image));
-    image->source = strdup(ol_image_source(c->image));
-    image->id = strdup(ol_image_id(c->image));
+    image->format = ol_image_format_name(ol_image_format_of(c->image.image));
+    image->source = strdup(ol_image_source(c->image.image));
+    image->id = strdup(ol_image_id(c->image.image));
     return image->source == NULL || image->id == NULL ? ol_error_nomem(err) : 0;
 }
 
@@ -363,7 +290,7 @@ static int compare_layers(const struct comparison *c, const struct ol_bench_job 
     struct ol_replay_check check = {
         .dir = job->dir,
         .keep_owner = job->keep_owner,
-        .layers = c->inputs,
+        .layers = c->image.inputs,
         .n_layers = c->n_layers,
         .committed = fds,
         .n_engines = c->report->n_engines,
@@ -471,13 +398,13 @@ static int compare(struct comparison *c, struct ol_error *err)
     if (r == 0)
         r = read_layers(c, err);
     if (r == 0 && work->replay)
-        r = ol_forecast_replay(c->forecast, c->inputs, ol_view_can_keep_owner(c->options->dir),
-                               err);
+        r = ol_forecast_replay(c->forecast, c->image.inputs,
+                               ol_view_can_keep_owner(c->options->dir), err);
     else if (r == 0)
         r = ol_forecast_commits(c->forecast, &work->changes, work->change_bytes, work->seed, err);
     if (r == 0 && work->replay)
-        r = ol_image_history_get(ol_image_config_of(c->image), c->n_layers, &c->report->history,
-                                 err);
+        r = ol_image_history_get(ol_image_config_of(c->image.image), c->n_layers,
+                                 &c->report->history, err);
     if (r == 0)
         r = run(c, err);
     if (r == 0)

@@ -72,13 +72,13 @@ static int add_entry(const struct ol_entry *entry, void *data, struct ol_error *
 }
 
 int ol_forecast_layer(struct ol_forecast *forecast, const struct ol_input *input,
-                      struct ol_layer_result *ret, struct ol_error *err)
+                      enum ol_scan_digest digest, struct ol_layer_result *ret, struct ol_error *err)
 {
     unsigned index = forecast->seen_layers;
     int r = ol_model_begin_layer(forecast->model, err);
 
     if (r == 0)
-        r = ol_layer_scan(input, NULL, add_entry, forecast->model, ret, err);
+        r = ol_layer_scan_digest(input, digest, NULL, add_entry, forecast->model, ret, err);
     if (r < 0)
         return r;
     for (unsigned law = 0; law < LAWS && r == 0; law++)
@@ -86,6 +86,11 @@ int ol_forecast_layer(struct ol_forecast *forecast, const struct ol_input *input
                                &forecast->layers[index].apply[law]);
     forecast->seen_layers++;
     return r < 0 ? ol_error_nomem(err) : 0;
+}
+
+const struct ol_model *ol_forecast_model(const struct ol_forecast *forecast)
+{
+    return forecast->model;
 }
 
 /* What the commits are made of: seeded changes, or the layers of an image. */

@@ -17,7 +17,11 @@ void ol_forecast_free(struct ol_forecast *forecast);
 
 /** Read the next layer's headers. @param ret what the scan found: DiffID, entries, length */
 int ol_forecast_layer(struct ol_forecast *forecast, const struct ol_input *input,
-                      struct ol_layer_result *ret, struct ol_error *err);
+                      enum ol_scan_digest digest, struct ol_layer_result *ret,
+                      struct ol_error *err);
+
+/** The image as it stands: after the layers read, and the commits planned, so far. */
+const struct ol_model *ol_forecast_model(const struct ol_forecast *forecast);
 
 /** Plan all commits, after all layers. Commit i takes seed + i. */
 int ol_forecast_commits(struct ol_forecast *forecast, const struct ol_change_mix *mix,

@@ -33,43 +33,61 @@ static int add_entry(const struct ol_entry *entry, void *data, struct ol_error *
     return ol_model_add(data, entry, err);
 }
 
-static int judge(struct ol_image_cost *cost, struct ol_layer_cost *layer, bool base)
+static int judge_law(const struct ol_model *model, enum ol_law law, bool base,
+                     struct ol_layer_cost *layer)
+{
+    struct ol_inode_kinds again;
+    int r = ol_law_layer_apply(law, model, base, true, &layer->under[law].kinds);
+
+    if (r == 0)
+        r = ol_law_layer_apply(law, model, base, false, &again);
+    if (r == 0)
+        r = ol_law_layer_bytes(law, model, base, &layer->under[law].bytes);
+    if (r < 0)
+        return r;
+    layer->under[law].inodes = ol_inode_kinds_total(&layer->under[law].kinds);
+    layer->under[law].below = layer->under[law].inodes - ol_inode_kinds_total(&again);
+    return 0;
+}
+
+static int judge(const struct ol_image_cost *cost, const struct ol_model *model, bool base,
+                 struct ol_layer_cost *layer)
 {
     int found;
     int r = 0;
 
-    for (unsigned law = 0; law < OL_COST_LAWS && r == 0; law++) {
-        r = ol_law_layer_apply((enum ol_law)law, cost->model, base, true, &layer->under[law].kinds);
-        if (r == 0)
-            r = ol_law_layer_bytes((enum ol_law)law, cost->model, base, &layer->under[law].bytes);
-        layer->under[law].inodes = ol_inode_kinds_total(&layer->under[law].kinds);
-    }
+    for (unsigned law = 0; law < OL_COST_LAWS && r == 0; law++)
+        r = judge_law(model, (enum ol_law)law, base, layer);
     if (r < 0 || cost->top == 0)
         return r;
     layer->dirs = calloc(cost->top, sizeof *layer->dirs);
     if (layer->dirs == NULL)
         return -ENOMEM;
-    found = ol_model_blame(cost->model, cost->top, layer->dirs);
+    found = ol_model_blame(model, cost->top, layer->dirs);
     layer->n_dirs = found > 0 ? (size_t)found : 0;
     return found < 0 ? found : 0;
+}
+
+int ol_image_cost_take(struct ol_image_cost *cost, const struct ol_model *model, uint64_t entries,
+                       struct ol_error *err)
+{
+    struct ol_layer_cost *layer = &cost->layers[cost->count];
+
+    if (cost->count == cost->room)
+        return ol_error_set(err, -E2BIG, "more layers than announced");
+    cost->count++; /* from here on fini frees what it holds */
+    layer->entries = entries;
+    return judge(cost, model, cost->count == 1, layer) < 0 ? ol_error_nomem(err) : 0;
 }
 
 int ol_image_cost_add(struct ol_image_cost *cost, const struct ol_input *input,
                       struct ol_error *err)
 {
-    struct ol_layer_cost *layer = &cost->layers[cost->count];
     struct ol_layer_result scan = {0};
-    int r;
+    int r = ol_model_begin_layer(cost->model, err);
 
-    if (cost->count == cost->room)
-        return ol_error_set(err, -E2BIG, "more layers than announced");
-    r = ol_model_begin_layer(cost->model, err);
     if (r == 0)
-        r = ol_layer_scan(input, NULL, add_entry, cost->model, &scan, err);
-    if (r < 0)
-        return r;
-    cost->count++; /* from here on fini frees what it holds */
-    layer->entries = scan.entries;
-    r = judge(cost, layer, cost->count == 1);
-    return r < 0 ? ol_error_nomem(err) : 0;
+        r = ol_layer_scan_digest(input, OL_SCAN_NO_DIGEST, NULL, add_entry, cost->model, &scan,
+                                 err);
+    return r < 0 ? r : ol_image_cost_take(cost, cost->model, scan.entries, err);
 }

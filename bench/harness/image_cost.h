@@ -15,6 +15,8 @@ struct ol_layer_cost {
     struct {
         struct ol_inode_kinds kinds;
         int64_t inodes;    /* their sum */
+        int64_t below;     /* of it, what becoming a parent adds to the layer below: nothing when
+                              that is a parent already */
         uint64_t bytes;    /* of contents */
     } under[OL_COST_LAWS]; /* by enum ol_law */
     uint64_t entries;
@@ -35,5 +37,8 @@ void ol_image_cost_fini(struct ol_image_cost *cost); /* accepts a zeroed one */
 /** The next layer. @return 0; errors of ol_layer_scan() */
 int ol_image_cost_add(struct ol_image_cost *cost, const struct ol_input *layer,
                       struct ol_error *err);
+/** The next layer, as a model of the caller's was just fed with it. */
+int ol_image_cost_take(struct ol_image_cost *cost, const struct ol_model *model, uint64_t entries,
+                       struct ol_error *err);
 
 #endif

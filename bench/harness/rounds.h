@@ -65,7 +65,7 @@ struct ol_bench_job {
     unsigned n_layers;
     struct ol_plan *const *plans; /* one per commit */
     unsigned commits;
-    unsigned rounds; /* at least 1 */
+    unsigned rounds; /* at least 1; 0: to lay out steps that nobody runs */
     bool warmup;     /* one more round before the first */
     uint64_t seed;   /* of the order of engines */
     const char *dir; /* absolute; scratch, on the file system that is measured */

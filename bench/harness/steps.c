@@ -67,6 +67,8 @@ int ol_bench_steps_make(const struct ol_bench_job *job, struct ol_bench_engine *
     for (size_t i = 0; i < engine->n_steps; i++) {
         struct ol_bench_step *step = &engine->steps[i];
 
+        if (job->rounds == 0)
+            continue;
         step->wall_ns = calloc(job->rounds, sizeof *step->wall_ns);
         step->reports = calloc(job->rounds, sizeof *step->reports);
         if (step->wall_ns == NULL || step->reports == NULL)

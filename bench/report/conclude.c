@@ -177,7 +177,7 @@ static int scratch_init(struct scratch *scratch, size_t n_steps, size_t rounds)
         .inodes = calloc(n_steps, sizeof *scratch->inodes),
         .predicted = calloc(n_steps, sizeof *scratch->predicted),
         .bytes = calloc(n_steps, sizeof *scratch->bytes),
-        .rounds = calloc(rounds, sizeof *scratch->rounds),
+        .rounds = calloc(rounds + 1, sizeof *scratch->rounds),
     };
     if (scratch->inodes == NULL || scratch->predicted == NULL || scratch->bytes == NULL ||
         scratch->rounds == NULL)
@@ -235,7 +235,7 @@ static int fill_phase(const struct ol_report *report, const struct ol_bench_engi
         for (size_t i = 0; i < n_rounds; i++)
             scratch->rounds[i] /= (double)n;
     }
-    return ol_summary_make(scratch->rounds, n_rounds, &ret->seconds);
+    return n_rounds == 0 ? 0 : ol_summary_make(scratch->rounds, n_rounds, &ret->seconds);
 }
 
 enum part {
@@ -350,11 +350,12 @@ static int conclude_engine(const struct ol_report *report, size_t index,
             memcpy(found->commit_seconds, scratch.rounds,
                    report->workload.rounds * sizeof *scratch.rounds);
     }
-    if (r == 0)
+    if (r == 0 && report->workload.rounds > 0)
         r = fill_parts(report, engine, scratch.rounds, found);
     if (r == 0)
         r = ol_report_fill_builds(report, engine, scratch.rounds, found);
-    count_odds(engine, found);
+    if (report->workload.rounds > 0)
+        count_odds(engine, found);
     scratch_fini(&scratch);
     return r;
 }
@@ -411,16 +412,21 @@ static int judge_pair(struct ol_report *report, size_t a, size_t b)
 {
     const struct ol_report_phase *pa = &report->found[a].phases[OL_PHASE_COMMIT];
     const struct ol_report_phase *pb = &report->found[b].phases[OL_PHASE_COMMIT];
+    bool ran = report->workload.rounds > 0;
+    int64_t ia = ran ? pa->inodes : pa->predicted;
+    int64_t ib = ran ? pb->inodes : pb->predicted;
     int r;
 
     if (!pa->present || !pb->present)
         return 0;
-    if (pa->inodes > 0 && pb->inodes > 0)
-        count_verdict(report, "inodes_per_commit", a, b, pa->inodes, pb->inodes,
+    if (ia > 0 && ib > 0)
+        count_verdict(report, "inodes_per_commit", a, b, ia, ib,
                       &report->verdicts[report->n_verdicts++]);
     if (pa->bytes > 0 && pb->bytes > 0)
         count_verdict(report, "bytes_per_commit", a, b, pa->bytes, pb->bytes,
                       &report->verdicts[report->n_verdicts++]);
+    if (!ran)
+        return 0;
     r = time_verdict(report, a, b, &report->verdicts[report->n_verdicts]);
     if (r == 0)
         report->n_verdicts++;
@@ -510,7 +516,7 @@ static int remark_parity(struct ol_report *report, size_t index, struct ol_error
 
 static int remark_rounds(struct ol_report *report, struct ol_error *err)
 {
-    if (report->workload.rounds < 5)
+    if (report->workload.rounds > 0 && report->workload.rounds < 5)
         return ol_report_note(
             report, false, err, "%u %s too few to tell times apart: use --rounds 5 or more",
             report->workload.rounds, report->workload.rounds == 1 ? "round is" : "rounds are");
@@ -527,7 +533,7 @@ int ol_report_conclude(struct ol_report *report, struct ol_error *err)
     if (report->found == NULL || report->verdicts == NULL)
         return ol_error_nomem(err);
     for (size_t i = 0; i < n && r == 0; i++) { /* n is at least 1: nobody compares nothing */
-        report->found[i].commit_seconds = calloc(report->workload.rounds, sizeof(double));
+        report->found[i].commit_seconds = calloc(report->workload.rounds + 1u, sizeof(double));
         r = report->found[i].commit_seconds == NULL ? -ENOMEM
                                                     : conclude_engine(report, i, &report->found[i]);
     }

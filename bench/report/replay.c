@@ -66,7 +66,9 @@ static int fill_build(const struct ol_report *report, const struct ol_bench_engi
         ret->predicted += ol_inode_kinds_total(&step->predicted);
         ret->has_prediction = ret->has_prediction && step->has_prediction;
     }
-    return ol_summary_make(rounds, report->workload.rounds, &ret->seconds);
+    return report->workload.rounds == 0
+               ? 0
+               : ol_summary_make(rounds, report->workload.rounds, &ret->seconds);
 }
 
 int ol_report_fill_builds(const struct ol_report *report, const struct ol_bench_engine *engine,

@@ -48,7 +48,7 @@ struct ol_report_workload {
     struct ol_change_mix changes;
     uint64_t change_bytes;
     uint64_t seed;
-    unsigned rounds;
+    unsigned rounds; /* 0: nothing was run, the report is a prediction */
     bool warmup;
     bool replay; /* commit i is what layer i + 1 of the image changes; then changes, change_bytes
                     and commits as given say nothing */

@@ -331,10 +331,13 @@ static int plan(struct planner *p, const struct ol_input *layers, size_t index,
     int r = ol_replay_moves_find(p->model, layers, index, &p->moves, err);
 
     if (r == 0)
-        r = ol_layer_scan(&layers[index], NULL, note_opaque, p, NULL, err);
+        r = ol_layer_scan_digest(&layers[index], OL_SCAN_NO_DIGEST, NULL, note_opaque, p, NULL,
+                                 err);
     if (r == 0)
         r = ol_model_begin_layer(p->model, err);
-    return r < 0 ? r : ol_layer_scan(&layers[index], NULL, take_entry, p, NULL, err);
+    return r < 0 ? r
+                 : ol_layer_scan_digest(&layers[index], OL_SCAN_NO_DIGEST, NULL, take_entry, p,
+                                        NULL, err);
 }
 
 int ol_replay_plan(struct ol_model *model, const struct ol_input *layers, size_t index,

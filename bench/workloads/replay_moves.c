@@ -214,7 +214,7 @@ static int join(struct finder *f, struct ol_replay_moves *ret, struct ol_error *
 static int find(struct finder *f, const struct ol_input *layers, size_t index,
                 struct ol_replay_moves *ret, struct ol_error *err)
 {
-    int r = ol_layer_scan(&layers[index], NULL, note_entry, f, NULL, err);
+    int r = ol_layer_scan_digest(&layers[index], OL_SCAN_NO_DIGEST, NULL, note_entry, f, NULL, err);
 
     if (r < 0 || f->gone.count == 0 || f->come.count == 0)
         return r;

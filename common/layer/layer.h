@@ -119,6 +119,16 @@ typedef int ol_entry_fn(const struct ol_entry *entry, void *data, struct ol_erro
 int ol_layer_scan(const struct ol_input *input, const struct ol_layer_limits *limits,
                   ol_entry_fn *fn, void *data, struct ol_layer_result *ret, struct ol_error *err);
 
+enum ol_scan_digest {
+    OL_SCAN_DIGEST_IF_READ, /* ol_layer_scan() */
+    OL_SCAN_NO_DIGEST,      /* ret->diff_id is "": what cannot be skipped is read, not digested */
+    OL_SCAN_DIGEST,         /* nothing is skipped: ret->diff_id is that of any input */
+};
+/** ol_layer_scan() for who wants the DiffID in any case, or never. */
+int ol_layer_scan_digest(const struct ol_input *input, enum ol_scan_digest digest,
+                         const struct ol_layer_limits *limits, ol_entry_fn *fn, void *data,
+                         struct ol_layer_result *ret, struct ol_error *err);
+
 /**
  * Decompress input (by content) to out_fd, as it is: for archives inside compressed archives and
  * for spooling. Nothing is taken for a tar.

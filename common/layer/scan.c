@@ -41,8 +41,22 @@ static int scan_entries(struct ol_reader *reader, ol_entry_fn *fn, void *data,
     return r == 0 ? ol_reader_drain(reader, err) : r;
 }
 
-int ol_layer_scan(const struct ol_input *input, const struct ol_layer_limits *limits,
-                  ol_entry_fn *fn, void *data, struct ol_layer_result *ret, struct ol_error *err)
+static unsigned scan_flags(enum ol_scan_digest digest)
+{
+    switch (digest) {
+    case OL_SCAN_NO_DIGEST:
+        return OL_STREAM_SEEK;
+    case OL_SCAN_DIGEST:
+        return OL_STREAM_DIGEST;
+    case OL_SCAN_DIGEST_IF_READ:
+        break;
+    }
+    return OL_STREAM_DIGEST | OL_STREAM_SEEK;
+}
+
+int ol_layer_scan_digest(const struct ol_input *input, enum ol_scan_digest digest,
+                         const struct ol_layer_limits *limits, ol_entry_fn *fn, void *data,
+                         struct ol_layer_result *ret, struct ol_error *err)
 {
     const struct ol_layer_limits defaults = OL_LAYER_LIMITS_DEFAULT;
     struct ol_layer_result res = {.diff_id = ""};
@@ -51,8 +65,7 @@ int ol_layer_scan(const struct ol_input *input, const struct ol_layer_limits *li
     int r;
 
     limits = limits != NULL ? limits : &defaults;
-    r = ol_stream_open(input, limits, OL_STREAM_DIGEST | OL_STREAM_SEEK, ol_pool_threads(0),
-                       &stream, err);
+    r = ol_stream_open(input, limits, scan_flags(digest), ol_pool_threads(0), &stream, err);
     if (r == 0)
         r = ol_reader_open(&(struct ol_reader_config){.stream = stream, .limits = limits}, &reader,
                            err);
@@ -66,6 +79,12 @@ int ol_layer_scan(const struct ol_input *input, const struct ol_layer_limits *li
     ol_reader_close(reader);
     ol_stream_close(stream);
     return r;
+}
+
+int ol_layer_scan(const struct ol_input *input, const struct ol_layer_limits *limits,
+                  ol_entry_fn *fn, void *data, struct ol_layer_result *ret, struct ol_error *err)
+{
+    return ol_layer_scan_digest(input, OL_SCAN_DIGEST_IF_READ, limits, fn, data, ret, err);
 }
 
 static int copy_blocks(struct ol_stream *stream, int out_fd, struct ol_error *err)

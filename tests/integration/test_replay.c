@@ -4,8 +4,7 @@
  * three views: the counts have to be the predicted ones, and each committed layer has to be its
  * original's tree, for the reasons named where its bytes are others.
  */
-#include "support/support.h"
-#include "support/tarball.h"
+#include "support/image_archive.h"
 
 #include "bench/harness/compare.h"
 #include "common/mount/view.h"
@@ -141,63 +140,6 @@ static void implied(struct tarball *tar)
 static void (*const makers[LAYERS])(struct tarball *) = {
     base, files, deletions, a_move, links, other_types, an_opaque, specials, implied};
 
-static void add_member(struct tarball *archive, const struct tarball *layer, size_t index)
-{
-    char name[32];
-
-    (void)snprintf(name, sizeof name, "layer%zu.tar", index);
-    tarball_add_bytes(archive, name, layer->data, layer->len);
-}
-
-/* One more item of a JSON list. */
-static char *append(char *list, const char *before, const char *text, const char *after)
-{
-    char *grown = NULL;
-
-    assert_true(asprintf(&grown, "%s%s%s%s%s", list != NULL ? list : "", list != NULL ? "," : "",
-                         before, text, after) > 0);
-    free(list);
-    return grown;
-}
-
-/* A docker-archive of the layers, as "<dir>/image.tar". */
-static char *write_image(const struct test_dir *dir, const struct tarball *layers, size_t count)
-{
-    struct tarball archive = TARBALL_INIT;
-    ol_auto_free char *ids = NULL, *names = NULL, *history = NULL, *config = NULL, *manifest = NULL;
-    char *path = NULL;
-    int fd;
-
-    for (size_t i = 0; i < count; i++) {
-        char digest[OL_DIGEST_SIZE];
-        char number[32];
-
-        (void)snprintf(number, sizeof number, "%zu", i);
-        assert_int_equal(ol_digest_of(layers[i].data, layers[i].len, digest, NULL), 0);
-        ids = append(ids, "\"", digest, "\"");
-        names = append(names, "\"layer", number, ".tar\"");
-        history = append(history, "{\"created_by\":\"RUN step ", number, "\"}");
-        if (i == 0)
-            history = append(history, "{\"created_by\":\"", "ENV A=1", "\",\"empty_layer\":true}");
-        add_member(&archive, &layers[i], i);
-    }
-    assert_true(asprintf(&config,
-                         "{\"os\":\"linux\",\"history\":[%s],\"rootfs\":{\"type\":\"layers\","
-                         "\"diff_ids\":[%s]}}",
-                         history, ids) > 0);
-    assert_true(asprintf(&manifest, "[{\"Config\":\"config.json\",\"Layers\":[%s]}]", names) > 0);
-    tarball_add_file(&archive, "config.json", config);
-    tarball_add_file(&archive, "manifest.json", manifest);
-    tarball_end(&archive);
-    assert_true(asprintf(&path, "%s/image.tar", dir->path) > 0);
-    fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
-    assert_true(fd >= 0);
-    assert_int_equal(write(fd, archive.data, archive.len), (ssize_t)archive.len);
-    assert_int_equal(close(fd), 0);
-    tarball_fini(&archive);
-    return path;
-}
-
 /* ---- replaying it ---- */
 
 static char *const engines[] = {(char[]){"overlay"},
@@ -226,7 +168,7 @@ static void replay(struct replayed *r, const struct tarball *layers, size_t coun
 
     test_dir_make(&r->images);
     test_dir_make(&r->dir);
-    image = write_image(&r->images, layers, count);
+    image = image_archive_write(&r->images, "image.tar", layers, count);
     options.image = image;
     options.dir = r->dir.path;
     assert_ok(ol_compare_run(&options, &r->report, &err), &err);
@@ -496,7 +438,7 @@ static void replay__an_image_of_one_layer_is_refused(void **state)
     tarball_end(&layer);
     test_dir_make(&images);
     test_dir_make(&dir);
-    image = write_image(&images, &layer, 1);
+    image = image_archive_write(&images, "image.tar", &layer, 1);
     options.image = image;
     options.dir = dir.path;
     assert_int_equal(ol_compare_run(&options, &report, &err), -EINVAL);
