@@ -6,36 +6,22 @@
 #include "cli/cli.h"
 #include "cli/place.h"
 #include "cli/progress.h"
+#include "cli/workload.h"
 
 #include "bench/harness/compare.h"
 #include "common/cleanup.h"
-#include "common/fs/file.h"
-#include "common/limits.h"
-
-#include <fcntl.h>
-#include <sys/ioctl.h>
 
 enum {
-    KEY_DRIVERS = 0x300000,
-    KEY_WITH,
+    KEY_WITH = 0x300000,
     KEY_WITH_TIMEOUT,
-    KEY_COMMITS,
-    KEY_CHANGES,
-    KEY_CHANGE_BYTES,
-    KEY_SEED,
-    KEY_REPLAY,
     KEY_ROUNDS,
     KEY_NO_WARMUP,
     KEY_BACKING,
     KEY_VIEW,
-    KEY_TABLE,
-    KEY_CSV,
-    KEY_MARKDOWN,
-    KEY_OUTPUT,
 };
 
 static const struct argp_option options[] = {
-    {"drivers", KEY_DRIVERS, "LIST", 0,
+    {"drivers", WORKLOAD_KEY_DRIVERS, "LIST", 0,
      "engines, separated by commas: overlay, overlay2, vfs, snapshot, with options as in "
      "overlay:diff=upper,clone=all (default: overlay,overlay2)",
      0},
@@ -45,19 +31,14 @@ static const struct argp_option options[] = {
      0},
     {"with-timeout", KEY_WITH_TIMEOUT, "SECONDS", 0,
      "what a real engine gets for each answer before its column is given up (300)", 0},
-    {"commits", KEY_COMMITS, "N", 0, "containers to change and commit in a row (3)", 0},
-    {"changes", KEY_CHANGES, "MIX", 0,
-     "changes of one commit (add=10,modify=5,delete=3,rename=1,chmod=1,mkdir=1); also symlink, "
-     "link "
-     "(a file with two names) and replace (a directory); none: an empty commit",
-     0},
-    {"change-bytes", KEY_CHANGE_BYTES, "BYTES", 0,
-     "size of an added or modified file; k, m, g are powers of 1024 (4096)", 0},
-    {"replay", KEY_REPLAY, NULL, 0,
+    WORKLOAD_OPTION_COMMITS,
+    WORKLOAD_OPTION_CHANGES,
+    WORKLOAD_OPTION_CHANGE_BYTES,
+    {"replay", WORKLOAD_KEY_REPLAY, NULL, 0,
      "instead of seeded changes, rebuild IMAGE: each layer after the first becomes a container "
      "whose changes are made through the mounted view and committed",
      0},
-    {"seed", KEY_SEED, "N", 0, "of the changes, the order and the built-in image (1)", 0},
+    {"seed", WORKLOAD_KEY_SEED, "N", 0, "of the changes, the order and the built-in image (1)", 0},
     {"rounds", KEY_ROUNDS, "N", 0, "how often everything is timed, after one warm-up (5)", 0},
     {"no-warmup", KEY_NO_WARMUP, NULL, 0, "leave it out, when times do not matter", 0},
     {"backing", KEY_BACKING, "WHERE", 0,
@@ -65,10 +46,10 @@ static const struct argp_option options[] = {
      "(default: the data root)",
      0},
     {"view", KEY_VIEW, "VIEW", 0, "auto (default), kernel, userns or direct", 0},
-    {"table", KEY_TABLE, NULL, 0, "print a table (default)", 0},
-    {"csv", KEY_CSV, NULL, 0, "print every sample as CSV", 0},
-    {"markdown", KEY_MARKDOWN, NULL, 0, "print the table as Markdown", 0},
-    {"output", KEY_OUTPUT, "FILE", 0, "write to FILE, whole or not at all", 0},
+    WORKLOAD_OPTION_TABLE,
+    {"csv", WORKLOAD_KEY_CSV, NULL, 0, "print every sample as CSV", 0},
+    WORKLOAD_OPTION_MARKDOWN,
+    WORKLOAD_OPTION_OUTPUT,
     {0},
 };
 
@@ -85,77 +66,29 @@ struct compare_args {
     struct ol_compare_options options;
     struct ol_external_list with;
     struct place place;
-    enum ol_report_format format;
-    const char *output;
-    const char *seeded; /* the option given that seeded changes alone have, or NULL */
-    char **engines;     /* owned */
+    struct workload_args workload;
 };
 
 static void compare_args_fini(struct compare_args *args)
 {
-    ol_engine_names_free(args->engines);
+    workload_args_fini(&args->workload);
     place_fini(&args->place);
 }
 
-static bool set_engines(struct ol_cli *cli, struct compare_args *args, const char *text)
+static int check_engine(const char *name, struct ol_error *err)
 {
-    ol_auto_error struct ol_error err = OL_ERROR_INIT;
-
-    ol_engine_names_free(args->engines);
-    args->engines = NULL;
-    if (ol_engine_names_parse(text, &args->engines, &args->options.n_engines, &err) < 0) {
-        (void)ol_cli_usage(cli, "--drivers: %s", ol_error_text(&err));
-        return false;
-    }
-    for (size_t i = 0; i < args->options.n_engines; i++) {
-        if (ol_engine_ops_of(args->engines[i]) == &ol_snapshot_engine_ops)
-            continue;
-        if (ol_driver_spec_check(args->engines[i], &err) < 0) {
-            (void)ol_cli_usage(cli, "--drivers: %s", ol_error_text(&err));
-            return false;
-        }
-    }
-    args->options.engines = args->engines;
-    return true;
+    return ol_engine_ops_of(name) == &ol_snapshot_engine_ops ? 0 : ol_driver_spec_check(name, err);
 }
 
-/* An option whose text a library function judges. */
-static bool judged(struct ol_cli *cli, const char *option, int r, const struct ol_error *err)
+static bool take_number(struct ol_cli *cli, const char *option, const char *arg, unsigned max,
+                        unsigned *ret)
 {
-    if (r == 0)
-        return true;
-    (void)ol_cli_usage(cli, "%s: %s", option, ol_error_text(err));
-    return false;
-}
-
-static bool take_number(struct ol_cli *cli, int key, const char *arg, struct compare_args *args)
-{
-    struct ol_report_workload *work = &args->options.workload;
     uint64_t value = 0;
 
-    if (key == KEY_COMMITS || key == KEY_CHANGE_BYTES)
-        args->seeded = key == KEY_COMMITS ? "--commits" : "--change-bytes";
-    switch (key) {
-    case KEY_COMMITS:
-        if (!ol_cli_number(cli, "--commits", arg, false, 1, OL_MAX_IMAGE_LAYERS - 1, &value))
-            return false;
-        work->commits = (unsigned)value;
-        return true;
-    case KEY_WITH_TIMEOUT:
-        if (!ol_cli_number(cli, "--with-timeout", arg, false, 1, 86400, &value))
-            return false;
-        args->options.timeout_s = (unsigned)value;
-        return true;
-    case KEY_ROUNDS:
-        if (!ol_cli_number(cli, "--rounds", arg, false, 1, 1000, &value))
-            return false;
-        work->rounds = (unsigned)value;
-        return true;
-    case KEY_SEED:
-        return ol_cli_number(cli, "--seed", arg, false, 0, INT64_MAX, &work->seed);
-    default:
-        return ol_cli_number(cli, "--change-bytes", arg, true, 0, 1ull << 30, &work->change_bytes);
-    }
+    if (!ol_cli_number(cli, option, arg, false, 1, max, &value))
+        return false;
+    *ret = (unsigned)value;
+    return true;
 }
 
 static bool take(struct ol_cli *cli, int key, char *arg, void *data)
@@ -167,64 +100,23 @@ static bool take(struct ol_cli *cli, int key, char *arg, void *data)
     case OL_CLI_ARGUMENT:
         args->options.image = arg;
         return true;
-    case KEY_DRIVERS:
-        return set_engines(cli, args, arg);
     case KEY_WITH:
         args->options.with = &args->with;
-        return judged(cli, "--with", ol_external_parse(arg, &args->with, &err), &err);
-    case KEY_REPLAY:
-        args->options.workload.replay = true;
-        return true;
-    case KEY_CHANGES:
-        args->seeded = "--changes";
-        return judged(cli, "--changes",
-                      ol_change_mix_parse(arg, &args->options.workload.changes, &err), &err);
+        return workload_judged(cli, "--with", ol_external_parse(arg, &args->with, &err), &err);
+    case KEY_WITH_TIMEOUT:
+        return take_number(cli, "--with-timeout", arg, 86400, &args->options.timeout_s);
+    case KEY_ROUNDS:
+        return take_number(cli, "--rounds", arg, 1000, &args->workload.work.rounds);
     case KEY_NO_WARMUP:
-        args->options.workload.warmup = false;
+        args->workload.work.warmup = false;
         return true;
     case KEY_BACKING:
-        return judged(cli, "--backing", place_set_backing(&args->place, arg, &err), &err);
+        return workload_judged(cli, "--backing", place_set_backing(&args->place, arg, &err), &err);
     case KEY_VIEW:
-        return judged(cli, "--view", ol_view_parse(arg, &args->place.view, &err), &err);
-    case KEY_TABLE:
-        args->format = OL_REPORT_TABLE;
-        return true;
-    case KEY_CSV:
-        args->format = OL_REPORT_CSV;
-        return true;
-    case KEY_MARKDOWN:
-        args->format = OL_REPORT_MARKDOWN;
-        return true;
-    case KEY_OUTPUT:
-        args->output = arg;
-        return true;
+        return workload_judged(cli, "--view", ol_view_parse(arg, &args->place.view, &err), &err);
     default:
-        return take_number(cli, key, arg, args);
+        return workload_take(cli, &args->workload, key, arg);
     }
-}
-
-/* The image's own layers are the commits and their changes. */
-static bool settle_replay(struct ol_cli *cli, struct compare_args *args)
-{
-    struct ol_report_workload *work = &args->options.workload;
-
-    if (args->seeded != NULL) {
-        (void)ol_cli_usage(cli,
-                           "%s cannot be used with --replay: the image's layers say what is "
-                           "committed",
-                           args->seeded);
-        return false;
-    }
-    for (size_t i = 0; i < args->options.n_engines; i++) {
-        if (strcmp(args->engines[i], "null") == 0) {
-            (void)ol_cli_usage(cli, "--drivers null cannot be used with --replay: it keeps no "
-                                    "files, so there is nothing to change");
-            return false;
-        }
-    }
-    work->changes = (struct ol_change_mix){0};
-    work->change_bytes = 0;
-    return true;
 }
 
 static bool parse(struct ol_cli *cli, int argc, char **argv, struct compare_args *args)
@@ -236,55 +128,25 @@ static bool parse(struct ol_cli *cli, int argc, char **argv, struct compare_args
         .max_arguments = 1,
         .help = help,
     };
+    struct workload_args *workload = &args->workload;
 
-    args->options.workload = (struct ol_report_workload){
-        .commits = 3,
-        .changes = OL_CHANGE_MIX_DEFAULT,
-        .change_bytes = 4096,
-        .seed = 1,
-        .rounds = 5,
-        .warmup = true,
-    };
-    if (!set_engines(cli, args, "overlay,overlay2") || !ol_cli_parse(cli, &syntax, argc, argv))
+    if (!workload_args_init(cli, workload, "overlay,overlay2", check_engine))
         return false;
-    if (cli->json)
-        args->format = OL_REPORT_JSON;
-    return !args->options.workload.replay || settle_replay(cli, args);
+    workload->min_commits = 1;
+    workload->work.rounds = 5;
+    workload->work.warmup = true;
+    if (!ol_cli_parse(cli, &syntax, argc, argv) || !workload_settle(cli, workload))
+        return false;
+    args->options.workload = workload->work;
+    args->options.engines = workload->engines;
+    args->options.n_engines = workload->n_engines;
+    return true;
 }
 
-/* ---- where the result goes ---- */
-
-static struct ol_report_style style_for(const struct ol_cli *cli, bool to_stdout)
+static int print_report(const void *report, enum ol_report_format format,
+                        const struct ol_report_style *style, FILE *out, struct ol_error *err)
 {
-    struct winsize size = {0};
-    struct ol_report_style style = {.color = to_stdout && ol_cli_color(cli, STDOUT_FILENO)};
-
-    if (to_stdout && ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0)
-        style.width = size.ws_col;
-    return style;
-}
-
-static int print_report(struct ol_cli *cli, const struct compare_args *args,
-                        const struct ol_report *report, struct ol_error *err)
-{
-    struct ol_report_style style = style_for(cli, args->output == NULL);
-    ol_auto_free char *text = NULL;
-    size_t len = 0;
-    FILE *out;
-    int r;
-
-    if (args->output == NULL)
-        return ol_report_print(report, args->format, &style, stdout, err);
-    out = open_memstream(&text, &len);
-    if (out == NULL)
-        return ol_error_nomem(err);
-    r = ol_report_print(report, args->format, &style, out, err);
-    if (fclose(out) != 0 && r == 0)
-        r = ol_error_nomem(err);
-    if (r == 0)
-        r = ol_cli_replace_file(args->output, ol_fs_fill_text, &(struct ol_fs_text){text, len},
-                                err);
-    return r < 0 ? ol_error_wrap(err, r, "--output '%s'", args->output) : 0;
+    return ol_report_print(report, format, style, out, err);
 }
 
 /* ---- the run ---- */
@@ -332,7 +194,7 @@ static int run_inside(struct ol_cli *cli, const struct place_found *found, void 
     r = ol_compare_run(&args->options, &report, err);
     ol_progress_clear(&progress);
     if (r == 0)
-        r = print_report(cli, args, &report, err);
+        r = workload_print(cli, &args->workload, print_report, &report, err);
     *ret_status = tell_left_out(cli, &report);
     ol_report_fini(&report);
     return r;
