@@ -121,6 +121,9 @@ void ol_cli_detail(struct ol_cli *cli, const char *fmt, ...) __attribute__((form
  */
 int ol_cli_replace_file(const char *path, ol_fs_fill_fn *fill, void *data, struct ol_error *err);
 
+/** Where temporary files go: $TMPDIR when that is absolute, else /tmp. */
+const char *ol_cli_tmp_dir(void);
+
 /** Colour may be used on this descriptor: a terminal, no NO_COLOR, no --no-color. */
 bool ol_cli_color(const struct ol_cli *cli, int fd);
 

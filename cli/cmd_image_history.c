@@ -11,16 +11,12 @@
 #include "bench/harness/image_cost.h"
 #include "bench/report/human.h"
 #include "common/cleanup.h"
-#include "common/io.h"
 #include "store/image.h"
 #include "store/image_history.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <inttypes.h>
 #include <jansson.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 enum { KEY_INODES = 0x500000, KEY_SORT, KEY_TOP, KEY_NO_TRUNC };
 
@@ -185,65 +181,16 @@ static int read_image(struct blame *b, const struct ol_image *image, struct ol_e
     return r;
 }
 
-static int read_path(struct blame *b, struct ol_error *err)
+/* @param images  where it is; NULL: in a file */
+static int open_and_read(struct blame *b, struct ol_images *images, struct ol_error *err)
 {
-    const char *tmp = getenv("TMPDIR");
     struct ol_image *image = NULL;
-    int r = ol_image_open(b->args->image, tmp != NULL && *tmp == '/' ? tmp : "/tmp", &image, err);
+    int r = images != NULL ? ol_image_open_stored(images, b->args->image, &image, err)
+                           : ol_image_open(b->args->image, ol_cli_tmp_dir(), &image, err);
 
     if (r == 0)
         r = read_image(b, image, err);
     ol_image_free(image);
-    return r;
-}
-
-static int write_to_file(void *data, const void *bytes, size_t len, struct ol_error *err)
-{
-    int r = ol_io_write(*(const int *)data, bytes, len);
-
-    return r < 0 ? ol_error_sys(err, -r, "cannot write a layer aside") : 0;
-}
-
-/* The store streams a layer; the oracle wants to skip contents: it is written aside, unnamed. */
-static int read_stored_layer(struct blame *b, struct ol_images *images,
-                             const struct ol_image_config *config, size_t index,
-                             struct ol_error *err)
-{
-    ol_auto_fd int fd = open(ol_images_dir(images), O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
-    char chain_id[OL_DIGEST_SIZE];
-    struct ol_input input = {.fd = fd, .offset = 0};
-    struct stat st;
-    int r;
-
-    if (fd < 0)
-        return ol_error_sys(err, errno, "cannot make a temporary file in '%s'",
-                            ol_images_dir(images));
-    r = ol_image_config_chain_id(config, index, chain_id, err);
-    if (r == 0)
-        r = ol_store_layer_tar(ol_images_layers(images), chain_id, write_to_file, &fd, NULL, err);
-    if (r < 0)
-        return r;
-    if (fstat(fd, &st) < 0)
-        return ol_error_sys(err, errno, "cannot stat a layer");
-    input.length = (uint64_t)st.st_size;
-    return ol_image_cost_add(&b->cost, &input, err);
-}
-
-static int read_stored(struct blame *b, struct ol_images *images, struct ol_error *err)
-{
-    ol_auto_image_config struct ol_image_config config = OL_IMAGE_CONFIG_INIT;
-    struct ol_stored_image image;
-    int r = ol_images_find(images, b->args->image, &image, err);
-
-    if (r == 0)
-        r = ol_images_config(images, image.id, &config, err);
-    if (r == 0)
-        r = start(b, &config, config.layers, err);
-    for (size_t i = 0; r == 0 && i < config.layers; i++)
-        r = ol_cli_cancelled() ? ol_error_set(err, -ECANCELED, "interrupted")
-                               : read_stored_layer(b, images, &config, i, err);
-    if (r == 0)
-        memcpy(b->id, image.id, sizeof b->id);
     return r;
 }
 
@@ -533,15 +480,6 @@ static int print(const struct ol_cli *cli, struct blame *b, struct ol_error *err
 
 /* ---- the command ---- */
 
-/* Of a file everything but the contents; an argument that is no file is an image of the store. */
-static bool is_path(const char *text)
-{
-    ol_auto_free char *path = strndup(text, strcspn(text, "#"));
-    struct stat st;
-
-    return stat(text, &st) == 0 || (path != NULL && *path != '\0' && stat(path, &st) == 0);
-}
-
 static int read_from_store(struct ol_cli *cli, struct blame *b, struct ol_error *err)
 {
     struct ol_engine *engine = NULL;
@@ -549,7 +487,7 @@ static int read_from_store(struct ol_cli *cli, struct blame *b, struct ol_error 
                         err);
 
     if (r == 0)
-        r = read_stored(b, ol_engine_images(engine), err);
+        r = open_and_read(b, ol_engine_images(engine), err);
     ol_engine_close(engine);
     return r == -ENOENT ? ol_error_wrap(err, r, "'%s' is no file either", b->args->image) : r;
 }
@@ -563,7 +501,8 @@ int cmd_image_history(struct ol_cli *cli, int argc, char **argv)
 
     if (!parse(cli, argc, argv, &args))
         return cli->status;
-    r = is_path(args.image) ? read_path(&b, &err) : read_from_store(cli, &b, &err);
+    r = ol_image_is_path(args.image) ? open_and_read(&b, NULL, &err)
+                                     : read_from_store(cli, &b, &err);
     if (r == 0)
         r = print(cli, &b, &err);
     return r < 0 ? ol_cli_fail(cli, r, &err) : OL_EXIT_OK;

@@ -34,3 +34,10 @@ int ol_cli_replace_file(const char *path, ol_fs_fill_fn *fill, void *data, struc
         return ol_error_sys(err, errno, "cannot open '%s'", dir);
     return ol_fs_replace_file(dir_fd, slash == NULL ? path : slash + 1, 0644, fill, data, err);
 }
+
+const char *ol_cli_tmp_dir(void)
+{
+    const char *tmp = getenv("TMPDIR");
+
+    return tmp != NULL && *tmp == '/' ? tmp : "/tmp";
+}

@@ -41,6 +41,8 @@ const char *ol_image_format_name(enum ol_image_format format)
         return "rootfs-dir";
     case OL_IMAGE_BUILTIN:
         return "built-in";
+    case OL_IMAGE_STORED:
+        return "stored";
     }
     return "unknown";
 }
@@ -77,6 +79,21 @@ void ol_image_free(struct ol_image *image)
     free(image->names);
     free(image->source);
     free(image);
+}
+
+void ol_image_take_config(struct ol_image *image, struct ol_image_config *config)
+{
+    image->config = *config;
+    *config = (struct ol_image_config)OL_IMAGE_CONFIG_INIT;
+    memcpy(image->id, image->config.id, sizeof image->id);
+}
+
+bool ol_image_is_path(const char *text)
+{
+    ol_auto_free char *path = strndup(text, strcspn(text, "#"));
+    struct stat st;
+
+    return stat(text, &st) == 0 || (path != NULL && *path != '\0' && stat(path, &st) == 0);
 }
 
 enum ol_image_format ol_image_format_of(const struct ol_image *image)
@@ -180,12 +197,10 @@ static int new_from_files(enum ol_image_format format, const char *source,
         return r;
     }
     image->data = files;
-    image->config = parts->config;
-    parts->config = (struct ol_image_config)OL_IMAGE_CONFIG_INIT;
+    ol_image_take_config(image, &parts->config);
     image->names = ol_ptr_steal(parts->names);
     image->n_names = parts->n_names;
     parts->n_names = 0;
-    memcpy(image->id, image->config.id, sizeof image->id);
     *ret = image;
     return 0;
 }

@@ -21,6 +21,7 @@ enum ol_image_format {
     OL_IMAGE_ROOTFS_TAR,
     OL_IMAGE_ROOTFS_DIR,
     OL_IMAGE_BUILTIN,
+    OL_IMAGE_STORED,
 };
 
 const char *ol_image_format_name(enum ol_image_format format); /* "docker-archive", … */
@@ -38,6 +39,17 @@ struct ol_image;
  */
 int ol_image_open(const char *path, const char *tmp_dir, struct ol_image **ret,
                   struct ol_error *err);
+/** Whether there is a file or directory of this name, or for "PATH#NAME" of the path in it: what
+ * ol_image_open() would not refuse with -ENOENT. */
+bool ol_image_is_path(const char *text);
+/**
+ * An image of an image store by name, id or prefix of it. Its layers are written anew while they
+ * are read, one at a time; images is borrowed, and nobody else may use it meanwhile.
+ * @return 0; errors of ol_images_find()
+ */
+struct ol_images;
+int ol_image_open_stored(struct ol_images *images, const char *name, struct ol_image **ret,
+                         struct ol_error *err);
 void ol_image_free(struct ol_image *image);
 
 /* The images of one file. */

@@ -60,6 +60,9 @@ int ol_image_parts_config(struct ol_image_parts *parts, struct ol_buf *bytes, st
 int ol_image_parts_member(struct ol_image_parts *parts, const struct ol_archive *archive,
                           size_t index, const char *name, struct ol_error *err);
 
+/** The image is the one of this config, which is moved into it. */
+void ol_image_take_config(struct ol_image *image, struct ol_image_config *config);
+
 /* image_files.c: layers that are files of an archive. */
 struct ol_image_files;
 extern const struct ol_image_source_ops ol_image_files_ops;

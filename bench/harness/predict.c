@@ -46,13 +46,23 @@ void ol_prediction_fini(struct ol_prediction *prediction)
     *prediction = (struct ol_prediction){0};
 }
 
-static int open_image(struct work *w, const char *path, struct ol_error *err)
+/* @param name  NULL: the built-in image */
+static int find_image(const struct ol_predict_options *options, const char *name,
+                      struct ol_image **ret, struct ol_error *err)
+{
+    if (name == NULL)
+        return ol_builtin_image_new(options->workload.seed, ret, err);
+    if (options->stored != NULL && !ol_image_is_path(name))
+        return ol_image_open_stored(options->stored, name, ret, err);
+    return ol_image_open(name, options->tmp_dir, ret, err);
+}
+
+static int open_image(struct work *w, const char *name, struct ol_error *err)
 {
     const struct ol_predict_options *options = w->options;
     struct ol_predicted_image *image = w->image;
     struct ol_image *opened = NULL;
-    int r = path != NULL ? ol_image_open(path, options->tmp_dir, &opened, err)
-                         : ol_builtin_image_new(options->workload.seed, &opened, err);
+    int r = find_image(options, name, &opened, err);
 
     if (r < 0)
         return r;
@@ -245,7 +255,7 @@ static int describe_image(struct work *w, struct ol_error *err)
                                 &w->image->report.history, err);
 }
 
-static int predict_image(struct work *w, const char *path, struct ol_error *err)
+static int predict_image(struct work *w, const char *name, struct ol_error *err)
 {
     struct ol_report *report = &w->image->report;
     int r;
@@ -255,7 +265,7 @@ static int predict_image(struct work *w, const char *path, struct ol_error *err)
     report->workload.rounds = 0;
     report->workload.warmup = false;
     w->image->verified = w->options->verify_digests;
-    r = open_image(w, path, err);
+    r = open_image(w, name, err);
     if (r == 0)
         r = ol_forecast_new((unsigned)ol_report_imported(report), report->workload.commits,
                             &w->forecast, err);

@@ -14,9 +14,12 @@
 #include "bench/harness/image_cost.h"
 #include "bench/report/report.h"
 
+struct ol_images;
+
 struct ol_predict_options {
     const char *const *images; /* paths, "PATH#NAME" too; an image each */
     size_t n_images;           /* 0: the built-in image of workload.seed */
+    struct ol_images *stored;  /* borrowed; where what is no path is looked up; NULL: nowhere */
     char *const *engines;      /* full names; ol_predict_check_engine() knows them */
     size_t n_engines;
     struct ol_report_workload workload; /* on each image; rounds and warmup say nothing. A replay is
