@@ -383,6 +383,30 @@ static int run(struct comparison *c, struct ol_error *err)
     return r < 0 || !c->report->workload.replay ? r : check_replay(c, &job, err);
 }
 
+static int follow_one(struct comparison *c, const char *engine, struct ol_error *err)
+{
+    ol_auto_error struct ol_error why = OL_ERROR_INIT;
+    int r = ol_forecast_follow(c->forecast, engine, c->options->view != OL_VIEW_DIRECT, &why);
+
+    if (r == 0 || r == -ENOENT) /* it will have no predictions */
+        return 0;
+    ol_error_move(err, &why);
+    return r;
+}
+
+/* Before anything is read: the oracle keeps an account for each way of keeping layers. */
+static int follow_engines(struct comparison *c, struct ol_error *err)
+{
+    const struct ol_compare_options *options = c->options;
+    int r = follow_one(c, "null", err);
+
+    for (size_t i = 0; i < options->n_engines && r == 0; i++)
+        r = follow_one(c, options->engines[i], err);
+    for (size_t i = 0; options->with != NULL && i < options->with->count && r == 0; i++)
+        r = follow_one(c, options->with->items[i]->name, err);
+    return r;
+}
+
 static int compare(struct comparison *c, struct ol_error *err)
 {
     const struct ol_report_workload *work = &c->report->workload; /* commits are settled there */
@@ -395,6 +419,8 @@ static int compare(struct comparison *c, struct ol_error *err)
     if (r == 0)
         r = ol_forecast_new((unsigned)ol_report_imported(c->report), work->commits, &c->forecast,
                             err);
+    if (r == 0)
+        r = follow_engines(c, err);
     if (r == 0)
         r = read_layers(c, err);
     if (r == 0 && work->replay)

@@ -2,42 +2,53 @@
 /* Predictions for the steps of a comparison; see forecast.h. */
 #include "bench/harness/forecast.h"
 
+#include "bench/oracle/held.h"
 #include "common/cleanup.h"
 
 #include <errno.h>
 
-#define LAWS ((unsigned)OL_LAW_NULL + 1)
-
-/* What one layer should add, law by law. */
-struct layer_forecast {
-    struct ol_inode_kinds apply[LAWS];
-};
-
+/* One commit's container, and what its steps add. */
 struct commit_forecast {
-    struct ol_inode_kinds create[LAWS], change[LAWS];
-    struct ol_inode_kinds commit[LAWS]; /* the diff mounts nothing but the container */
-    struct ol_inode_kinds
-        naive_commit[LAWS]; /* it mounts the init layer too, or leaves what that would */
-    struct ol_plan *plan;   /* owned */
+    struct ol_held_container container;
+    struct ol_inode_kinds create, mount, change, unmount, commit;
+    bool has_layer; /* it makes one */
 };
+
+/* All steps of the engines that keep what they make in the same way. */
+struct way_forecast {
+    struct ol_held_way way;
+    struct ol_held_layer *layers;    /* owned; imported ones, then one per commit that has one */
+    struct ol_inode_kinds *applies;  /* owned; per imported layer */
+    struct commit_forecast *commits; /* owned */
+    struct ol_held_layer *top;       /* the newest image's top layer; NULL: no layer yet */
+};
+
+enum { WAYS_MAX = OL_LAWS * 4 }; /* naive diff or not, mounted or not */
 
 struct ol_forecast {
     struct ol_model *model; /* owned */
     unsigned n_layers, seen_layers, commits;
-    struct layer_forecast *layers;   /* owned */
-    struct commit_forecast *planned; /* owned */
-    struct ol_plan **plans;          /* owned array of what planned owns */
+    struct ol_plan **plans; /* owned, with what is in it */
+    struct way_forecast ways[WAYS_MAX];
+    size_t n_ways;
 };
+
+static void way_fini(struct way_forecast *way)
+{
+    free(way->layers);
+    free(way->applies);
+    free(way->commits);
+}
 
 void ol_forecast_free(struct ol_forecast *forecast)
 {
     if (forecast == NULL)
         return;
-    for (unsigned i = 0; forecast->planned != NULL && i < forecast->commits; i++)
-        ol_plan_free(forecast->planned[i].plan);
+    for (unsigned i = 0; forecast->plans != NULL && i < forecast->commits; i++)
+        ol_plan_free(forecast->plans[i]);
+    for (size_t i = 0; i < forecast->n_ways; i++)
+        way_fini(&forecast->ways[i]);
     ol_model_free(forecast->model);
-    free(forecast->layers);
-    free(forecast->planned);
     free(forecast->plans);
     free(forecast);
 }
@@ -52,12 +63,8 @@ int ol_forecast_new(unsigned n_layers, unsigned commits, struct ol_forecast **re
         return ol_error_nomem(err);
     forecast->n_layers = n_layers;
     forecast->commits = commits;
-    forecast->layers = calloc((size_t)n_layers + 1, sizeof *forecast->layers);
-    forecast->planned = calloc((size_t)commits + 1, sizeof *forecast->planned);
     forecast->plans = calloc((size_t)commits + 1, sizeof(struct ol_plan *));
-    r = forecast->layers == NULL || forecast->planned == NULL || forecast->plans == NULL
-            ? ol_error_nomem(err)
-            : ol_model_new(&forecast->model, err);
+    r = forecast->plans == NULL ? ol_error_nomem(err) : ol_model_new(&forecast->model, err);
     if (r < 0) {
         ol_forecast_free(forecast);
         return r;
@@ -65,6 +72,66 @@ int ol_forecast_new(unsigned n_layers, unsigned commits, struct ol_forecast **re
     *ret = forecast;
     return 0;
 }
+
+/* ---- the ways that are followed ---- */
+
+static int way_of(const char *engine, bool mounts, struct ol_held_way *ret)
+{
+    struct ol_held_way way = {.mounts = mounts,
+                              .naive_diff = !ol_engine_has_option(engine, "diff=upper")};
+    int r = ol_engine_law(engine, &way.law);
+
+    if (r == 0)
+        *ret = way;
+    return r;
+}
+
+static bool same_way(const struct ol_held_way *a, const struct ol_held_way *b)
+{
+    return a->law == b->law && a->mounts == b->mounts && a->naive_diff == b->naive_diff;
+}
+
+static const struct way_forecast *find_way(const struct ol_forecast *forecast,
+                                           const struct ol_held_way *way)
+{
+    for (size_t i = 0; i < forecast->n_ways; i++) {
+        if (same_way(&forecast->ways[i].way, way))
+            return &forecast->ways[i];
+    }
+    return NULL;
+}
+
+static int add_way(struct ol_forecast *forecast, const struct ol_held_way *way,
+                   struct ol_error *err)
+{
+    struct way_forecast *added = &forecast->ways[forecast->n_ways];
+
+    *added = (struct way_forecast){.way = *way};
+    added->layers = calloc((size_t)forecast->n_layers + forecast->commits + 1,
+                           sizeof *added->layers);
+    added->applies = calloc((size_t)forecast->n_layers + 1, sizeof *added->applies);
+    added->commits = calloc((size_t)forecast->commits + 1, sizeof *added->commits);
+    forecast->n_ways++; /* from here on the forecast frees it */
+    return added->layers == NULL || added->applies == NULL || added->commits == NULL
+               ? ol_error_nomem(err)
+               : 0;
+}
+
+int ol_forecast_follow(struct ol_forecast *forecast, const char *engine, bool mounts,
+                       struct ol_error *err)
+{
+    struct ol_held_way way;
+    int r = way_of(engine, mounts, &way);
+
+    if (r < 0)
+        return ol_error_set(err, r, "no law describes engine '%s'", engine);
+    if (find_way(forecast, &way) != NULL)
+        return 0;
+    r = way.law == OL_LAW_OVERLAY2_NAIVE ? ol_model_track_naive(forecast->model, err) : 0;
+    return r < 0 ? r : add_way(forecast, &way, err);
+}
+
+/* ---- the steps ---- */
 
 static int add_entry(const struct ol_entry *entry, void *data, struct ol_error *err)
 {
@@ -81,9 +148,13 @@ int ol_forecast_layer(struct ol_forecast *forecast, const struct ol_input *input
         r = ol_layer_scan_digest(input, digest, NULL, add_entry, forecast->model, ret, err);
     if (r < 0)
         return r;
-    for (unsigned law = 0; law < LAWS && r == 0; law++)
-        r = ol_law_layer_apply((enum ol_law)law, forecast->model, index == 0, true,
-                               &forecast->layers[index].apply[law]);
+    for (size_t i = 0; i < forecast->n_ways && r == 0; i++) {
+        struct way_forecast *way = &forecast->ways[i];
+
+        r = ol_held_layer_apply(&way->way, forecast->model, way->top, &way->layers[index],
+                                &way->applies[index]);
+        way->top = &way->layers[index];
+    }
     forecast->seen_layers++;
     return r < 0 ? ol_error_nomem(err) : 0;
 }
@@ -110,33 +181,52 @@ static int make_plan(struct ol_model *model, const struct source *source, unsign
                               err);
 }
 
+static int forecast_create(struct way_forecast *way, const struct ol_model *model, unsigned index)
+{
+    struct commit_forecast *commit = &way->commits[index];
+    int r = ol_held_container_create(&way->way, model, way->top, &commit->container,
+                                     &commit->create);
+
+    if (r == 0)
+        ol_held_mount(&commit->container, &commit->mount);
+    return r;
+}
+
+/* From the change on, when the plan is made and the model has it as a layer. */
+static int forecast_rest(struct ol_forecast *forecast, struct way_forecast *way, unsigned index)
+{
+    struct commit_forecast *commit = &way->commits[index];
+    struct ol_held_layer *layer = &way->layers[forecast->n_layers + index];
+    const struct ol_plan *plan = forecast->plans[index];
+    const bool empty = ol_plan_is_empty(plan);
+    int r;
+
+    ol_plan_predict(plan, way->way.law, &commit->change);
+    ol_held_change(&commit->container, &commit->change, ol_plan_leaves_cached(plan, way->way.law));
+    ol_held_unmount(&commit->container, &commit->unmount);
+    r = ol_held_commit(&commit->container, forecast->model, way->top, empty, layer,
+                       &commit->commit);
+    commit->has_layer = !empty || commit->container.gone;
+    if (commit->has_layer)
+        way->top = layer;
+    return r;
+}
+
 /* One commit on the model as it stands: create, plan (which changes the model), commit. */
 static int forecast_commit(struct ol_forecast *forecast, const struct source *source,
                            unsigned index, struct ol_error *err)
 {
-    struct commit_forecast *commit = &forecast->planned[index];
-    struct ol_model *model = forecast->model;
     int r = 0;
 
-    for (unsigned law = 0; law < LAWS && r == 0; law++)
-        r = ol_law_container_create((enum ol_law)law, model, true, &commit->create[law]);
+    for (size_t i = 0; i < forecast->n_ways && r == 0; i++)
+        r = forecast_create(&forecast->ways[i], forecast->model, index);
     if (r < 0)
         return ol_error_nomem(err);
-    r = make_plan(model, source, index, &commit->plan, err);
+    r = make_plan(forecast->model, source, index, &forecast->plans[index], err);
     if (r < 0)
         return r;
-    for (unsigned law = 0; law < LAWS && r == 0; law++) {
-        int64_t freed = ol_plan_leaves_cached(commit->plan, (enum ol_law)law) ? 1 : 0;
-
-        ol_plan_predict(commit->plan, (enum ol_law)law, &commit->change[law]);
-        r = ol_law_commit((enum ol_law)law, model, &commit->create[law], false,
-                          &commit->commit[law]);
-        if (r == 0)
-            r = ol_law_commit((enum ol_law)law, model, &commit->create[law], true,
-                              &commit->naive_commit[law]);
-        commit->commit[law].whiteout -= freed;
-        commit->naive_commit[law].whiteout -= freed;
-    }
+    for (size_t i = 0; i < forecast->n_ways && r == 0; i++)
+        r = forecast_rest(forecast, &forecast->ways[i], index);
     return r < 0 ? ol_error_nomem(err) : 0;
 }
 
@@ -148,7 +238,6 @@ static int forecast_all(struct ol_forecast *forecast, const struct source *sourc
 
         if (r < 0)
             return ol_error_wrap(err, r, "planning commit %u", i);
-        forecast->plans[i] = forecast->planned[i].plan;
     }
     return 0;
 }
@@ -174,49 +263,90 @@ struct ol_plan *const *ol_forecast_plans(const struct ol_forecast *forecast)
     return forecast->plans;
 }
 
-static void fill_step(const struct ol_forecast *forecast, enum ol_law law, bool mounts,
-                      bool naive_diff, struct ol_bench_step *step)
+static void add_removal(const struct ol_held_layer *layer, struct ol_inode_kinds *to)
 {
-    const struct commit_forecast *planned = &forecast->planned[step->index];
-    bool known = true;
+    struct ol_inode_kinds freed;
 
+    ol_held_layer_remove(layer, &freed);
+    ol_inode_kinds_add(to, &freed, 1);
+}
+
+/* Image 0 is the imported one, image k that of commit k - 1. */
+static void predict_image_remove(const struct ol_forecast *forecast, const struct way_forecast *way,
+                                 unsigned index, struct ol_inode_kinds *ret)
+{
+    *ret = (struct ol_inode_kinds){0};
+    for (unsigned i = 0; index == 0 && i < forecast->n_layers; i++)
+        add_removal(&way->layers[i], ret);
+    if (index > 0 && way->commits[index - 1].has_layer)
+        add_removal(&way->layers[forecast->n_layers + index - 1], ret);
+}
+
+/* What a replayed layer changes is not known where the oracle cannot follow it: nor is what is
+ * freed with it. */
+static bool is_known(const struct ol_forecast *forecast, const struct way_forecast *way,
+                     const struct ol_bench_step *step)
+{
+    switch (step->op) {
+    case OL_STEP_CONTAINER_CHANGE:
+        return ol_plan_is_predicted(forecast->plans[step->index]);
+    case OL_STEP_CONTAINER_REMOVE:
+        return way->commits[step->index].container.gone ||
+               ol_plan_is_predicted(forecast->plans[step->index]);
+    case OL_STEP_IMAGE_REMOVE:
+        return step->index == 0 || !way->commits[step->index - 1].container.gone ||
+               ol_plan_is_predicted(forecast->plans[step->index - 1]);
+    default:
+        return true;
+    }
+}
+
+static void fill_step(const struct ol_forecast *forecast, const struct way_forecast *way,
+                      struct ol_bench_step *step)
+{
+    const struct commit_forecast *commit = &way->commits[step->index];
+
+    step->has_prediction = is_known(forecast, way, step);
     switch (step->op) {
     case OL_STEP_LAYER_APPLY:
-        step->predicted = forecast->layers[step->index].apply[law];
+        step->predicted = way->applies[step->index];
         break;
     case OL_STEP_CONTAINER_CREATE:
-        step->predicted = planned->create[law];
+        step->predicted = commit->create;
         break;
     case OL_STEP_CONTAINER_MOUNT:
-        ol_law_container_mount(law, mounts, &step->predicted);
+        step->predicted = commit->mount;
         break;
     case OL_STEP_CONTAINER_UNMOUNT:
-        ol_law_container_unmount(law, mounts, &step->predicted);
+        step->predicted = commit->unmount;
         break;
     case OL_STEP_CONTAINER_CHANGE:
-        step->predicted = planned->change[law];
-        known = ol_plan_is_predicted(planned->plan);
+        step->predicted = commit->change;
         break;
     case OL_STEP_COMMIT:
-        step->predicted = naive_diff ? planned->naive_commit[law] : planned->commit[law];
+        step->predicted = commit->commit;
         break;
     case OL_STEP_CONTAINER_REMOVE:
+        ol_held_container_remove(&commit->container, &step->predicted);
+        break;
     case OL_STEP_IMAGE_REMOVE:
+        predict_image_remove(forecast, way, step->index, &step->predicted);
+        break;
     case OL_STEP_OPS:
-        known = false; /* the oracle has no law for what removing frees */
+        step->has_prediction = false;
         break;
     }
-    step->has_prediction = known;
 }
 
 void ol_forecast_fill(const struct ol_forecast *forecast, bool mounts,
                       struct ol_bench_engine *engine)
 {
-    bool naive_diff = !ol_engine_has_option(engine->name, "diff=upper");
-    enum ol_law law;
+    const struct way_forecast *followed;
+    struct ol_held_way way;
 
-    if (ol_engine_law(engine->name, &law) < 0)
+    if (way_of(engine->name, mounts, &way) < 0)
         return;
-    for (size_t i = 0; i < engine->n_steps; i++)
-        fill_step(forecast, law, mounts, naive_diff, &engine->steps[i]);
+    followed = find_way(forecast, &way);
+    for (size_t i = 0; followed != NULL && i < engine->n_steps; i++)
+        fill_step(forecast, followed, &engine->steps[i]);
 }

@@ -15,6 +15,14 @@ int ol_forecast_new(unsigned n_layers, unsigned commits, struct ol_forecast **re
                     struct ol_error *err);
 void ol_forecast_free(struct ol_forecast *forecast);
 
+/**
+ * Follow an engine: before the first layer is read. An engine without a law is none to follow.
+ * @param mounts  layers are mounted in its view (kernel, userns), on a directory of their own
+ * @return 0; -ENOENT no law describes it; -ENOMEM
+ */
+int ol_forecast_follow(struct ol_forecast *forecast, const char *engine, bool mounts,
+                       struct ol_error *err);
+
 /** Read the next layer's headers. @param ret what the scan found: DiffID, entries, length */
 int ol_forecast_layer(struct ol_forecast *forecast, const struct ol_input *input,
                       enum ol_scan_digest digest, struct ol_layer_result *ret,
@@ -37,10 +45,7 @@ int ol_forecast_replay(struct ol_forecast *forecast, const struct ol_input *laye
 /** The plans, one per commit; owned by the forecast. */
 struct ol_plan *const *ol_forecast_plans(const struct ol_forecast *forecast);
 
-/**
- * Write the predictions into the steps of an engine. An engine without a law gets none.
- * @param mounts  layers are mounted in this view (kernel, userns), on a directory of their own
- */
+/** Write the predictions into the steps of an engine. One that is not followed gets none. */
 void ol_forecast_fill(const struct ol_forecast *forecast, bool mounts,
                       struct ol_bench_engine *engine);
 

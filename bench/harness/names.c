@@ -123,10 +123,11 @@ int ol_engine_law(const char *name, enum ol_law *ret)
         if (strlen(laws[i].name) != len || memcmp(laws[i].name, name, len) != 0)
             continue;
         if (laws[i].law == OL_LAW_OVERLAY2 && ol_engine_has_option(name, "diff=naive"))
-            return -ENOENT; /* applies through a mount, which shares whiteouts and copies up */
-        *ret = laws[i].law;
-        if (laws[i].law == OL_LAW_OVERLAY && ol_engine_has_option(name, "clone=all"))
+            *ret = OL_LAW_OVERLAY2_NAIVE;
+        else if (laws[i].law == OL_LAW_OVERLAY && ol_engine_has_option(name, "clone=all"))
             *ret = OL_LAW_OVERLAY_CLONE_ALL;
+        else
+            *ret = laws[i].law;
         return 0;
     }
     return -ENOENT;

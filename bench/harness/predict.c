@@ -269,6 +269,8 @@ static int predict_image(struct work *w, const char *name, struct ol_error *err)
     if (r == 0)
         r = ol_forecast_new((unsigned)ol_report_imported(report), report->workload.commits,
                             &w->forecast, err);
+    for (size_t i = 0; i < w->options->n_engines && r == 0; i++)
+        r = ol_forecast_follow(w->forecast, w->options->engines[i], true, err);
     if (r == 0)
         r = read_layers(w, err);
     if (r == 0)

@@ -57,7 +57,13 @@ int ol_law_layer_bytes(enum ol_law law, const struct ol_model *model, bool base,
         return 0;
     case OL_LAW_VFS:
         return copy_bytes(&model->merged, ret);
+    case OL_LAW_OVERLAY2_NAIVE: /* what was copied up is there with its content */
+        if (model->naive == NULL)
+            return -ENOTSUP;
+        *ret = file_bytes(base ? &model->merged : &model->naive->upper.tree, 0);
+        return 0;
     case OL_LAW_NULL:
+    case OL_LAWS:
         break;
     }
     return 0;

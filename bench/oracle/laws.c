@@ -34,7 +34,7 @@ enum {
     OVERLAY2_BASE_OWN = 3,    /* layer directory, link, l/<name> */
     OVERLAY2_LAYER_OWN = 5,   /* and work, lower */
     OVERLAY2_MOUNTED_OWN = 6, /* and work/work */
-    OVERLAY2_COMMITTED = 1,
+    OVERLAY2_COMMITTED = OL_OVERLAY2_COMMITTED,
     SNAPSHOT_OWN = 2, /* snapshot directory, work */
 };
 
@@ -108,6 +108,35 @@ static void snapshot_layer(const struct ol_model *model, bool base, struct ol_in
     ret->bookkeeping = SNAPSHOT_OWN;
 }
 
+/* Unpacked through a mount, which leaves work/work and what is cached in it. */
+static int naive_layer(const struct ol_model *model, bool base, struct ol_inode_kinds *ret)
+{
+    if (model->naive == NULL)
+        return -ENOTSUP;
+    if (base)
+        ol_mtree_kinds(&model->merged, ret);
+    else
+        ol_upper_kinds(&model->naive->upper, ret);
+    ret->bookkeeping = base ? OVERLAY2_BASE_OWN : OVERLAY2_MOUNTED_OWN;
+    return 0;
+}
+
+int ol_law_listed_layer(const struct ol_model *model, struct ol_inode_kinds *ret)
+{
+    int r;
+
+    if (model->naive == NULL)
+        return -ENOTSUP;
+    r = ol_mnaive_listed(model->naive, &model->merged, model->layer, ret);
+    ret->bookkeeping = OVERLAY2_LAYER_OWN;
+    return r;
+}
+
+bool ol_law_marks_parents(enum ol_law law)
+{
+    return law == OL_LAW_OVERLAY2 || law == OL_LAW_OVERLAY2_NAIVE;
+}
+
 int ol_law_image_layer(enum ol_law law, const struct ol_model *model, bool base,
                        struct ol_inode_kinds *ret)
 {
@@ -129,7 +158,10 @@ int ol_law_image_layer(enum ol_law law, const struct ol_model *model, bool base,
     case OL_LAW_SNAPSHOT:
         snapshot_layer(model, base, ret);
         return 0;
+    case OL_LAW_OVERLAY2_NAIVE:
+        return naive_layer(model, base, ret);
     case OL_LAW_NULL:
+    case OL_LAWS:
         break;
     }
     *ret = (struct ol_inode_kinds){0};
@@ -141,7 +173,7 @@ int ol_law_layer_apply(enum ol_law law, const struct ol_model *model, bool base,
 {
     int r = ol_law_image_layer(law, model, base, ret);
 
-    if (law == OL_LAW_OVERLAY2 && !base && first_use)
+    if (ol_law_marks_parents(law) && !base && first_use)
         ret->bookkeeping += OVERLAY2_COMMITTED;
     return r;
 }
@@ -286,7 +318,7 @@ int ol_law_container_create(enum ol_law law, const struct ol_model *model, bool 
         return r;
     if (law == OL_LAW_VFS)
         r = vfs_container(model, &init, ret);
-    else if (law == OL_LAW_OVERLAY2)
+    else if (ol_law_marks_parents(law))
         overlay2_container(&init, first_use, ret);
     else
         r = overlay_container(model, &init, ret);
@@ -297,7 +329,7 @@ int ol_law_container_create(enum ol_law law, const struct ol_model *model, bool 
 /* The drivers' own mount point, merged; their work/work is there since docker create. */
 static bool has_mount_point(enum ol_law law)
 {
-    return law == OL_LAW_OVERLAY || law == OL_LAW_OVERLAY_CLONE_ALL || law == OL_LAW_OVERLAY2;
+    return law == OL_LAW_OVERLAY || law == OL_LAW_OVERLAY_CLONE_ALL || ol_law_marks_parents(law);
 }
 
 void ol_law_container_mount(enum ol_law law, bool mounts, struct ol_inode_kinds *ret)

@@ -35,7 +35,16 @@ void ol_model_free(struct ol_model *model)
         return;
     ol_mtree_fini(&model->merged);
     ol_mtree_fini(&model->own);
+    ol_mnaive_free(model->naive);
     free(model);
+}
+
+int ol_model_track_naive(struct ol_model *model, struct ol_error *err)
+{
+    if (model->layer > 0)
+        return ol_error_set(err, -EINVAL, "the model has layers already");
+    model->naive = ol_mnaive_new();
+    return model->naive == NULL ? ol_error_nomem(err) : 0;
 }
 
 int ol_model_copy(const struct ol_model *model, struct ol_model **ret, struct ol_error *err)
@@ -47,7 +56,8 @@ int ol_model_copy(const struct ol_model *model, struct ol_model **ret, struct ol
     copy->own_is_merged = model->own_is_merged;
     copy->layer = model->layer;
     if (ol_mtree_copy(&model->merged, false, &copy->merged) < 0 ||
-        ol_mtree_copy(&model->own, false, &copy->own) < 0) {
+        ol_mtree_copy(&model->own, false, &copy->own) < 0 ||
+        (model->naive != NULL && ol_mnaive_copy(model->naive, &copy->naive) < 0)) {
         ol_model_free(copy);
         return ol_error_nomem(err);
     }
@@ -79,6 +89,9 @@ int ol_model_begin_layer(struct ol_model *model, struct ol_error *err)
 {
     struct ol_mtree own;
 
+    if (model->naive != NULL && model->layer > 0 &&
+        ol_mnaive_begin(model->naive, &model->merged) < 0)
+        return ol_error_nomem(err);
     if (split_specials(&model->merged) < 0 || ol_mtree_init(&own) < 0)
         return ol_error_nomem(err);
     ol_mtree_fini(&model->own);
@@ -131,6 +144,12 @@ struct target {
     unsigned links; /* symlinks followed so far */
 };
 
+/* What happens to the merged tree happens in a mount, too, where the naive way applies. */
+static struct ol_mnaive *mirror_of(const struct target *t)
+{
+    return t->tree == &t->model->merged && t->model->layer > 1 ? t->model->naive : NULL;
+}
+
 static int add_node(struct target *t, uint32_t parent, const char *name, size_t len,
                     const struct ol_minode *init, uint32_t *ret)
 {
@@ -141,7 +160,16 @@ static int add_node(struct target *t, uint32_t parent, const char *name, size_t 
     if (node == OL_M_NONE)
         return -ENOMEM;
     *ret = node;
-    return 0;
+    return mirror_of(t) != NULL ? ol_mnaive_made(mirror_of(t), t->tree, node) : 0;
+}
+
+static int remove_node(struct target *t, uint32_t node)
+{
+    int r = mirror_of(t) != NULL ? ol_mnaive_removed(mirror_of(t), t->tree, node) : 0;
+
+    if (r == 0)
+        ol_mtree_remove(t->tree, node);
+    return r;
 }
 
 static int walk_dirs(struct target *t, uint32_t from, const char *path, size_t len, bool make,
@@ -211,25 +239,27 @@ static int walk_dirs(struct target *t, uint32_t from, const char *path, size_t l
  * Everything in a directory that this tar did not write (10.3 step 5). A directory this tar made
  * has nothing older in it; an older one stays while something written is in it.
  */
-static void empty_opaque(struct target *t, uint32_t dir)
+static int empty_opaque(struct target *t, uint32_t dir)
 {
     uint32_t node = t->tree->nodes[dir].first_child;
+    int r = 0;
 
     if (ol_mtree_inode(t->tree, dir)->made == t->model->layer)
-        return;
-    while (node != OL_M_NONE) {
+        return 0;
+    while (r == 0 && node != OL_M_NONE) {
         const uint32_t next = t->tree->nodes[node].next;
         const bool written = t->tree->nodes[node].layer == t->model->layer;
         bool keep = written;
         if (ol_mtree_type(t->tree, node) == OL_M_DIR) {
-            empty_opaque(t, node);
+            r = empty_opaque(t, node);
             keep = written || t->tree->nodes[node].first_child != OL_M_NONE ||
                    ol_mtree_inode(t->tree, node)->made == t->model->layer;
         }
-        if (!keep)
-            ol_mtree_remove(t->tree, node);
+        if (r == 0 && !keep)
+            r = remove_node(t, node);
         node = next;
     }
+    return r;
 }
 
 static int add_opaque(struct target *t, size_t dir_len)
@@ -240,9 +270,8 @@ static int add_opaque(struct target *t, size_t dir_len)
     if (r < 0)
         return r;
     if (t->tree == &t->model->merged)
-        empty_opaque(t, dir);
-    else
-        ol_mtree_inode(t->tree, dir)->opaque = true;
+        return empty_opaque(t, dir);
+    ol_mtree_inode(t->tree, dir)->opaque = true;
     return 0;
 }
 
@@ -250,11 +279,10 @@ static int add_whiteout(struct target *t, uint32_t parent, const char *name)
 {
     const struct ol_minode init = {.type = OL_M_WHITEOUT, .layer = t->model->layer};
     uint32_t node = ol_mtree_find(t->tree, parent, name, strlen(name));
+    int r = node != OL_M_NONE ? remove_node(t, node) : 0;
 
-    if (node != OL_M_NONE)
-        ol_mtree_remove(t->tree, node);
-    if (t->tree == &t->model->merged)
-        return 0;
+    if (r < 0 || t->tree == &t->model->merged)
+        return r;
     return add_node(t, parent, name, strlen(name), &init, &node);
 }
 
@@ -317,6 +345,9 @@ static int add_hard_link(struct target *t, uint32_t parent, const char *name, ui
     node = ol_mtree_find(t->tree, parent, name, strlen(name));
     if (node == target)
         return -EINVAL; /* a hard link to itself */
+    r = mirror_of(t) != NULL ? ol_mnaive_linked(mirror_of(t), t->tree, target, parent, name) : 0;
+    if (r < 0)
+        return r;
     if (node != OL_M_NONE && t->tree->nodes[node].inode == t->tree->nodes[target].inode) {
         *ret = node;
         return 0;
@@ -339,12 +370,14 @@ static int add_new(struct target *t, uint32_t parent, const char *name, uint32_t
     if (node != OL_M_NONE && init.type == OL_M_DIR && ol_mtree_type(t->tree, node) == OL_M_DIR) {
         set_metadata(ol_mtree_inode(t->tree, node), t->entry, t->model->layer);
         *ret = node;
-        return 0;
+        return mirror_of(t) != NULL ? ol_mnaive_touched(mirror_of(t), t->tree, node) : 0;
     }
     if (node != OL_M_NONE)
-        ol_mtree_remove(t->tree, node);
-    if (init.type == OL_M_SYMLINK)
+        r = remove_node(t, node);
+    if (r == 0 && init.type == OL_M_SYMLINK) {
+        init.size = strlen(t->entry->link);
         r = ol_mtree_keep_text(t->tree, t->entry->link, strlen(t->entry->link), &init.text);
+    }
     return r < 0 ? r : add_node(t, parent, name, strlen(name), &init, ret);
 }
 
@@ -500,23 +533,6 @@ bool ol_model_lookup(const struct ol_model *model, const char *path, struct ol_m
     return true;
 }
 
-/* "a/b" of a node, with a slash behind it unless it is the root. */
-static int put_node_path(const struct ol_mtree *tree, uint32_t node, struct ol_buf *buf)
-{
-    uint32_t up[LINKS_MAX * 64];
-    size_t depth = 0;
-    int r = 0;
-
-    for (; node != OL_M_ROOT; node = tree->nodes[node].parent) {
-        if (depth == OL_ARRAY_LEN(up))
-            return -ENAMETOOLONG;
-        up[depth++] = node;
-    }
-    while (depth > 0 && r == 0)
-        r = ol_buf_printf(buf, "%s/", ol_mtree_name(tree, up[--depth]));
-    return r;
-}
-
 int ol_model_canonical(const struct ol_model *model, const char *path, char **ret)
 {
     const struct ol_entry entry = {.path = path};
@@ -536,7 +552,7 @@ int ol_model_canonical(const struct ol_model *model, const char *path, char **re
         t.links = 0;
     }
     if (r == 0)
-        r = put_node_path(t.tree, dir, &buf);
+        r = ol_mtree_put_path(t.tree, dir, &buf);
     if (r == 0)
         r = ol_buf_puts(&buf, path + len + (len > 0 ? 1 : 0));
     if (r < 0)

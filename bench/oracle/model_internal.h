@@ -3,14 +3,16 @@
 #ifndef OL_BENCH_ORACLE_MODEL_INTERNAL_H
 #define OL_BENCH_ORACLE_MODEL_INTERNAL_H
 
+#include "bench/oracle/naive.h"
 #include "bench/oracle/tree.h"
 #include "bench/oracle/upper.h"
 
 struct ol_model {
-    struct ol_mtree merged; /* the image so far, as a full tree */
-    struct ol_mtree own;    /* the last layer's own tar, as an overlay2 diff directory */
-    bool own_is_merged;     /* a base layer without whiteouts so far: merged is both, own empty */
-    uint32_t layer;         /* number of the layer being fed, from 1; 0 before */
+    struct ol_mtree merged;  /* the image so far, as a full tree */
+    struct ol_mtree own;     /* the last layer's own tar, as an overlay2 diff directory */
+    bool own_is_merged;      /* a base layer without whiteouts so far: merged is both, own empty */
+    struct ol_mnaive *naive; /* owned; NULL: not tracked */
+    uint32_t layer;          /* number of the layer being fed, from 1; 0 before */
 };
 
 /** The last layer's own tree. */
@@ -37,6 +39,10 @@ int ol_model_canonical(const struct ol_model *model, const char *path, char **re
 /** The node of a canonical path, or OL_M_NONE. */
 uint32_t ol_model_find(const struct ol_model *model, const char *path);
 
-void ol_inode_kinds_add(struct ol_inode_kinds *to, const struct ol_inode_kinds *what, int64_t sign);
+enum { OL_OVERLAY2_COMMITTED = 1 }; /* what becoming a parent adds to a layer of overlay2 */
+bool ol_law_marks_parents(enum ol_law law);
+/** A committed image layer of overlay2 whose tar the naive diff wrote, unpacked without a mount.
+ * @return 0; -ENOMEM; -ENOTSUP the model does not track it */
+int ol_law_listed_layer(const struct ol_model *model, struct ol_inode_kinds *ret);
 
 #endif

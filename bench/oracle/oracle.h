@@ -19,6 +19,8 @@ struct ol_inode_kinds {
     int64_t directory, regular, symlink, device, fifo, whiteout, bookkeeping;
 };
 int64_t ol_inode_kinds_total(const struct ol_inode_kinds *kinds);
+/** Add sign times what. */
+void ol_inode_kinds_add(struct ol_inode_kinds *to, const struct ol_inode_kinds *what, int64_t sign);
 
 /* The merged tree of an image (or container) so far. */
 struct ol_model;
@@ -27,6 +29,10 @@ void ol_model_free(struct ol_model *model);
 
 /** Another model of the same image. */
 int ol_model_copy(const struct ol_model *model, struct ol_model **ret, struct ol_error *err);
+
+/** Follow OL_LAW_OVERLAY2_NAIVE as well, which costs a copy of the tree for each layer: before the
+ * first layer. @return 0; -EINVAL later; -ENOMEM */
+int ol_model_track_naive(struct ol_model *model, struct ol_error *err);
 
 /** Begin the next layer; entries until the next begin belong to it. */
 int ol_model_begin_layer(struct ol_model *model, struct ol_error *err);
@@ -67,10 +73,14 @@ enum ol_law {
     OL_LAW_OVERLAY2,
     OL_LAW_VFS,
     OL_LAW_SNAPSHOT, /* containerd's overlay snapshotter, and ours */
-    OL_LAW_NULL
+    OL_LAW_NULL,
+    OL_LAW_OVERLAY2_NAIVE, /* layers go in and out through mounts; ol_model_track_naive() first */
+    OL_LAWS
 };
 
-/* The laws return 0, or -ENOMEM where they need memory.
+/* The laws return 0, or -ENOMEM where they need memory, or -ENOTSUP of a law the model does not
+ * track. What several steps do to the same layers and containers, removing them included, is in
+ * held.h.
  *
  * Kinds are told by position in the driver's layout, as bench/harness/home_usage.c tells them:
  * bookkeeping is the driver's own making (layer directory, link, lower, lower-id, committed, work,

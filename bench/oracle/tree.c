@@ -6,6 +6,8 @@
 
 #include <errno.h>
 
+enum { DEPTH_MAX = 2560 }; /* more than PATH_MAX has components */
+
 static uint32_t hash_of(uint32_t parent, const char *name, size_t len)
 {
     uint32_t h = 2166136261u ^ (parent * 2654435761u); /* FNV-1a, seeded with the parent */
@@ -257,6 +259,22 @@ uint32_t ol_mtree_next(const struct ol_mtree *tree, uint32_t node)
     while (node != OL_M_NONE && tree->nodes[node].next == OL_M_NONE)
         node = tree->nodes[node].parent;
     return node == OL_M_NONE ? OL_M_NONE : tree->nodes[node].next;
+}
+
+int ol_mtree_put_path(const struct ol_mtree *tree, uint32_t node, struct ol_buf *buf)
+{
+    uint32_t up[DEPTH_MAX];
+    size_t depth = 0;
+    int r = 0;
+
+    for (; node != OL_M_ROOT; node = tree->nodes[node].parent) {
+        if (depth == OL_ARRAY_LEN(up))
+            return -ENAMETOOLONG;
+        up[depth++] = node;
+    }
+    while (depth > 0 && r == 0)
+        r = ol_buf_printf(buf, "%s/", ol_mtree_name(tree, up[--depth]));
+    return r;
 }
 
 /* What a copy needs to know: where each directory and each linked file went. */

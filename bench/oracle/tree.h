@@ -7,6 +7,7 @@
 #define OL_BENCH_ORACLE_TREE_H
 
 #include "bench/oracle/oracle.h"
+#include "common/buf.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -97,6 +98,10 @@ void ol_mtree_relink(struct ol_mtree *tree, uint32_t node, uint32_t inode);
 /** The next node of a walk in no particular order, starting from OL_M_ROOT; OL_M_NONE at the end.
  */
 uint32_t ol_mtree_next(const struct ol_mtree *tree, uint32_t node);
+
+/** Append "a/b" of a node, with a slash behind it unless it is the root. @return 0; -ENAMETOOLONG
+ * deeper than a path can be; -ENOMEM */
+int ol_mtree_put_path(const struct ol_mtree *tree, uint32_t node, struct ol_buf *buf);
 
 /**
  * Copy all names below the root. ret is initialised by the call.

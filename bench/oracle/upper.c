@@ -211,7 +211,13 @@ static void drop_upper_name(struct ol_upper *upper, const struct spot *spot)
 
 int ol_upper_make(struct ol_upper *upper, const char *path, enum ol_mtype type)
 {
-    struct ol_minode init = {.type = (uint8_t)type};
+    return ol_upper_make_inode(upper, path, &(struct ol_minode){.type = (uint8_t)type});
+}
+
+int ol_upper_make_inode(struct ol_upper *upper, const char *path, const struct ol_minode *inode)
+{
+    const enum ol_mtype type = (enum ol_mtype)inode->type;
+    struct ol_minode init = *inode;
     struct spot spot;
     int r = find_spot(upper, upper, path, &spot);
 
@@ -447,6 +453,87 @@ int ol_upper_remove_dir(struct ol_upper *upper, const char *path)
     drop_upper_name(upper, &spot);
     upper->plain.directory--;
     return positive ? put_whiteout(upper, &spot) : 0;
+}
+
+const struct ol_minode *ol_upper_inode(const struct ol_upper *upper, const char *path)
+{
+    struct spot spot;
+
+    if (find_spot(upper, NULL, path, &spot) < 0 || !spot.found.there)
+        return NULL;
+    return ol_mtree_inode(tree_of(upper, spot.found.tree), spot.found.node);
+}
+
+int ol_upper_set_meta(struct ol_upper *upper, const char *path, uint32_t meta)
+{
+    struct spot spot;
+
+    if (find_spot(upper, NULL, path, &spot) < 0 || !spot.found.there || !spot.found.in_upper)
+        return -ENOENT;
+    ol_mtree_inode(&upper->tree, spot.found.node)->meta = meta;
+    return 0;
+}
+
+/* Where the upper's directories and inodes went in the flat tree. */
+struct flat {
+    const struct ol_mtree *from;
+    struct ol_mtree *to;
+    uint32_t *nodes, *inodes;
+};
+
+static int flatten_node(struct flat *f, uint32_t node)
+{
+    const struct ol_mnode *from = &f->from->nodes[node];
+    const struct ol_minode *inode = &f->from->inodes[from->inode];
+    const char *name = ol_mtree_name(f->from, node);
+    const uint32_t parent = f->nodes[from->parent];
+    uint32_t there = ol_mtree_find(f->to, parent, name, strlen(name));
+    uint32_t *made = &f->inodes[from->inode];
+
+    if (there != OL_M_NONE && inode->type == OL_M_DIR && !inode->opaque &&
+        ol_mtree_type(f->to, there) == OL_M_DIR) {
+        f->nodes[node] = there;
+        return 0;
+    }
+    if (there != OL_M_NONE)
+        ol_mtree_remove(f->to, there);
+    if (inode->type == OL_M_WHITEOUT)
+        return 0;
+    if (*made == OL_M_NONE) {
+        struct ol_minode init = *inode;
+        init.opaque = false;
+        if (init.type == OL_M_SYMLINK)
+            init.text = 0; /* "": the target is in a text of another tree, and nobody follows it */
+        *made = ol_mtree_inode_new(f->to, &init);
+    }
+    if (*made == OL_M_NONE)
+        return -ENOMEM;
+    f->nodes[node] = ol_mtree_link(f->to, parent, name, strlen(name), *made);
+    return f->nodes[node] == OL_M_NONE ? -ENOMEM : 0;
+}
+
+int ol_upper_flatten(const struct ol_upper *upper, struct ol_mtree *ret)
+{
+    const struct ol_mtree *tree = &upper->tree;
+    ol_auto_free uint32_t *nodes = reallocarray(NULL, tree->n_nodes, sizeof *nodes);
+    ol_auto_free uint32_t *inodes = reallocarray(NULL, tree->n_inodes, sizeof *inodes);
+    struct flat f = {tree, ret, nodes, inodes};
+    int r = ol_mtree_copy(upper->lowers[0], false, ret);
+
+    if (r < 0)
+        return r;
+    if (nodes == NULL || inodes == NULL)
+        r = -ENOMEM;
+    if (r == 0) {
+        memset(inodes, 0xff, tree->n_inodes * sizeof *inodes); /* OL_M_NONE */
+        nodes[OL_M_ROOT] = OL_M_ROOT;
+    }
+    for (uint32_t i = r == 0 ? ol_mtree_next(tree, OL_M_ROOT) : OL_M_NONE; r == 0 && i != OL_M_NONE;
+         i = ol_mtree_next(tree, i))
+        r = flatten_node(&f, i);
+    if (r < 0)
+        ol_mtree_fini(ret);
+    return r;
 }
 
 bool ol_upper_cached_alone(const struct ol_upper *upper)

@@ -36,6 +36,8 @@ void ol_upper_fini(struct ol_upper *upper);
 /* All return 0 or negative errno, as the system calls of the same names. */
 int ol_upper_type(const struct ol_upper *upper, const char *path, enum ol_mtype *ret);
 int ol_upper_make(struct ol_upper *upper, const char *path, enum ol_mtype type);
+/** The same with all that is known of the new inode. */
+int ol_upper_make_inode(struct ol_upper *upper, const char *path, const struct ol_minode *inode);
 int ol_upper_unlink(struct ol_upper *upper, const char *path);
 /** A change of content or attributes: the object is copied up. */
 int ol_upper_touch(struct ol_upper *upper, const char *path);
@@ -46,6 +48,17 @@ int ol_upper_rename(struct ol_upper *upper, const char *path, const char *target
 int ol_upper_link(struct ol_upper *upper, const char *path, const char *target);
 /** A directory with everything in it. */
 int ol_upper_remove_dir(struct ol_upper *upper, const char *path);
+
+/** The inode seen under the name, in the upper or in a lower; NULL: there is none. Two names of one
+ * inode give the same pointer. */
+const struct ol_minode *ol_upper_inode(const struct ol_upper *upper, const char *path);
+
+/** Note other metadata on what is in the upper. @return 0 or -ENOENT */
+int ol_upper_set_meta(struct ol_upper *upper, const char *path, uint32_t meta);
+
+/** What is seen through the mount, as one tree over the nearest lower. ret is initialised by the
+ * call. @return 0 or -ENOMEM */
+int ol_upper_flatten(const struct ol_upper *upper, struct ol_mtree *ret);
 
 /** True when the cached whiteout has no other name: the next mount of the layer frees it. */
 bool ol_upper_cached_alone(const struct ol_upper *upper);

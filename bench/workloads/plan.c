@@ -482,6 +482,7 @@ void ol_plan_predict(const struct ol_plan *plan, enum ol_law law, struct ol_inod
         *ret = plan->overlay;
         return;
     case OL_LAW_OVERLAY2:
+    case OL_LAW_OVERLAY2_NAIVE:
         *ret = plan->overlay2;
         return;
     case OL_LAW_VFS:
@@ -491,6 +492,7 @@ void ol_plan_predict(const struct ol_plan *plan, enum ol_law law, struct ol_inod
         *ret = plan->snapshot;
         return;
     case OL_LAW_NULL:
+    case OL_LAWS:
         break;
     }
     *ret = (struct ol_inode_kinds){0};
@@ -499,8 +501,9 @@ void ol_plan_predict(const struct ol_plan *plan, enum ol_law law, struct ol_inod
 bool ol_plan_leaves_cached(const struct ol_plan *plan, enum ol_law law)
 {
     bool overlay = law == OL_LAW_OVERLAY || law == OL_LAW_OVERLAY_CLONE_ALL;
+    bool overlay2 = law == OL_LAW_OVERLAY2 || law == OL_LAW_OVERLAY2_NAIVE;
 
-    return overlay ? plan->overlay_cached : law == OL_LAW_OVERLAY2 && plan->overlay2_cached;
+    return overlay ? plan->overlay_cached : overlay2 && plan->overlay2_cached;
 }
 
 /* ---- the layer a commit of it is ---- */
@@ -669,6 +672,11 @@ int ol_plan_replay(struct ol_model *model, const struct ol_input *layers, size_t
     }
     *ret = plan;
     return 0;
+}
+
+bool ol_plan_is_empty(const struct ol_plan *plan)
+{
+    return plan->count == 0 && (plan->replay == NULL || ol_replay_is_empty(plan->replay));
 }
 
 bool ol_plan_is_predicted(const struct ol_plan *plan)

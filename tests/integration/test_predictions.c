@@ -35,7 +35,7 @@ static void assert_step(const struct ol_bench_engine *engine, const struct ol_be
 
     assert_false(step->varies);
     if (!step->has_prediction)
-        return;
+        fail_msg("%s %s %u: no prediction", engine->name, ol_step_op_name(step->op), step->index);
     assert_kind(m->directory, p->directory, "directories", engine, step);
     assert_kind(m->regular, p->regular, "regular files", engine, step);
     assert_kind(m->symlink, p->symlink, "symlinks", engine, step);
@@ -51,7 +51,9 @@ static void predictions_of(const char *image, const struct ol_change_mix *mix, u
     char *const engines[] = {(char[]){"overlay"},
                              (char[]){"overlay:diff=upper"},
                              (char[]){"overlay:clone=all"},
+                             (char[]){"overlay:diff=upper,clone=all"},
                              (char[]){"overlay2"},
+                             (char[]){"overlay2:diff=naive"},
                              (char[]){"vfs"},
                              (char[]){"snapshot"}};
     ol_auto_error struct ol_error err = OL_ERROR_INIT;
@@ -116,6 +118,7 @@ static void predictions__hold_for_a_small_root(void **state)
     predictions_of(root.path, &OL_CHANGE_MIX_DEFAULT, 1);
     predictions_of(root.path, &(struct ol_change_mix){10, 7, 7, 7, 7, 10}, 2);
     predictions_of(root.path, &(struct ol_change_mix){.add = 1}, 3);
+    predictions_of(root.path, &(struct ol_change_mix){.add = 0}, 3); /* empty commits */
     predictions_of(root.path, &(struct ol_change_mix){.symlink = 3, .link = 3, .replace = 1}, 4);
     test_dir_remove(&root);
 }

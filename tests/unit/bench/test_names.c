@@ -75,6 +75,10 @@ static void law__follows_name_and_options(void **state)
     assert_int_equal(law, OL_LAW_SNAPSHOT);
     assert_int_equal(ol_engine_law("containerd", &law), 0);
     assert_int_equal(law, OL_LAW_SNAPSHOT);
+    assert_int_equal(ol_engine_law("overlay2:diff=naive", &law), 0);
+    assert_int_equal(law, OL_LAW_OVERLAY2_NAIVE);
+    assert_int_equal(ol_engine_law("docker/overlay2", &law), 0);
+    assert_int_equal(law, OL_LAW_OVERLAY2);
     assert_int_equal(ol_engine_law("overlay3", &law), -ENOENT);
 }
 

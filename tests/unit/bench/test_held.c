@@ -1,0 +1,228 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Layers and containers from their first step to their removal: what each holds, and frees. */
+#include "support/support.h"
+
+#include "bench/oracle/held.h"
+
+#include <errno.h>
+
+struct fixture {
+    struct ol_model *model;
+    struct ol_error err;
+};
+
+static void feed(struct fixture *f, enum ol_entry_type type, const char *path)
+{
+    const struct ol_entry entry = {.path = path, .type = type, .mode = 0755};
+
+    assert_ok(ol_model_add(f->model, &entry, &f->err), &f->err);
+}
+
+/* An image of one layer, in which the init step has something to delete. */
+static int setup(void **state)
+{
+    struct fixture *f = calloc(1, sizeof *f);
+
+    assert_non_null(f);
+    assert_ok(ol_model_new(&f->model, &f->err), &f->err);
+    assert_ok(ol_model_track_naive(f->model, &f->err), &f->err);
+    assert_ok(ol_model_begin_layer(f->model, &f->err), &f->err);
+    feed(f, OL_ENTRY_DIRECTORY, "a");
+    feed(f, OL_ENTRY_FILE, "a/one");
+    feed(f, OL_ENTRY_FILE, "a/two");
+    feed(f, OL_ENTRY_DIRECTORY, "etc");
+    feed(f, OL_ENTRY_FILE, "etc/hosts");
+    *state = f;
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    struct fixture *f = *state;
+
+    ol_model_free(f->model);
+    ol_error_fini(&f->err);
+    free(f);
+    return 0;
+}
+
+/* The next layer deletes a/one and a/two and adds a/three. */
+static void second_layer(struct fixture *f)
+{
+    assert_ok(ol_model_begin_layer(f->model, &f->err), &f->err);
+    feed(f, OL_ENTRY_FILE, "a/.wh.one");
+    feed(f, OL_ENTRY_FILE, "a/.wh.two");
+    feed(f, OL_ENTRY_FILE, "a/three");
+}
+
+static const struct ol_inode_kinds changed = {.directory = 1, .regular = 1, .whiteout = 1};
+
+/* Everything is made, used, and removed: nothing is left, whatever the law. */
+static void run_all(struct fixture *f, const struct ol_held_way *way)
+{
+    struct ol_held_container containers[2];
+    struct ol_held_layer base;
+    struct ol_held_layer top;
+    struct ol_inode_kinds step;
+    struct ol_inode_kinds sum;
+
+    assert_int_equal(ol_held_layer_apply(way, f->model, NULL, &base, &sum), 0);
+    for (int i = 0; i < 2; i++) {
+        assert_int_equal(ol_held_container_create(way, f->model, &base, &containers[i], &step), 0);
+        ol_inode_kinds_add(&sum, &step, 1);
+        ol_held_mount(&containers[i], &step);
+        ol_inode_kinds_add(&sum, &step, 1);
+    }
+    ol_held_change(&containers[1], &changed, true);
+    ol_inode_kinds_add(&sum, &changed, 1);
+    for (int i = 0; i < 2; i++) {
+        ol_held_unmount(&containers[i], &step);
+        ol_inode_kinds_add(&sum, &step, 1);
+    }
+    second_layer(f);
+    assert_int_equal(ol_held_commit(&containers[1], f->model, &base, false, &top, &step), 0);
+    ol_inode_kinds_add(&sum, &step, 1);
+    for (int i = 0; i < 2; i++) {
+        ol_held_container_remove(&containers[i], &step);
+        ol_inode_kinds_add(&sum, &step, 1);
+    }
+    ol_held_layer_remove(&top, &step);
+    ol_inode_kinds_add(&sum, &step, 1);
+    ol_held_layer_remove(&base, &step);
+    ol_inode_kinds_add(&sum, &step, 1);
+    assert_int_equal(ol_inode_kinds_total(&sum), 0);
+    assert_int_equal(sum.whiteout, 0);
+    assert_int_equal(sum.bookkeeping, 0);
+}
+
+static void held__leaves_nothing_when_all_is_removed(void **state)
+{
+    for (unsigned i = 0; i < OL_LAWS * 4; i++) {
+        const struct ol_held_way way = {
+            .law = (enum ol_law)(i / 4), .mounts = i % 2 == 1, .naive_diff = i % 4 >= 2};
+
+        assert_int_equal(setup(state), 0);
+        run_all(*state, &way);
+        assert_int_equal(teardown(state), 0);
+    }
+    assert_int_equal(setup(state), 0); /* for the teardown */
+}
+
+static void held__marks_a_parent_once(void **state)
+{
+    const struct ol_held_way way = {.law = OL_LAW_OVERLAY2, .mounts = true};
+    struct fixture *f = *state;
+    struct ol_held_container one;
+    struct ol_held_layer base;
+    struct ol_inode_kinds many;
+    struct ol_inode_kinds first;
+    struct ol_inode_kinds again;
+
+    assert_int_equal(ol_held_layer_apply(&way, f->model, NULL, &base, &first), 0);
+    assert_int_equal(ol_held_container_create(&way, f->model, &base, &one, &first), 0);
+    assert_true(base.is_parent);
+    assert_int_equal(ol_held_container_create(&way, f->model, &base, &one, &again), 0);
+    assert_int_equal(ol_inode_kinds_total(&first), ol_inode_kinds_total(&again) + 1);
+    base.is_parent = false;
+    assert_int_equal(ol_held_containers_create(&way, f->model, &base, 5, &one, &many), 0);
+    assert_int_equal(ol_inode_kinds_total(&many), 5 * ol_inode_kinds_total(&again) + 1);
+    ol_held_container_remove(&one, &many);
+    assert_int_equal(ol_inode_kinds_total(&many), -ol_inode_kinds_total(&again));
+    ol_held_layer_remove(&base,
+                         &many); /* its mark goes with it: layer, link, l/, committed, diff */
+    assert_int_equal(ol_inode_kinds_total(&many), -(4 + 5 + 2));
+}
+
+/* The commit mounts again what was cached: the init layer's whiteout only for a naive diff. */
+static void held__commit_frees_what_was_cached(void **state)
+{
+    struct ol_held_way way = {.law = OL_LAW_OVERLAY, .mounts = true, .naive_diff = true};
+    struct fixture *f = *state;
+    struct ol_held_container container;
+    struct ol_held_layer base;
+    struct ol_held_layer top;
+    struct ol_inode_kinds kinds;
+
+    assert_int_equal(ol_held_layer_apply(&way, f->model, NULL, &base, &kinds), 0);
+    assert_int_equal(ol_held_container_create(&way, f->model, &base, &container, &kinds), 0);
+    assert_int_equal(kinds.whiteout, 1); /* etc/hosts, which the init step replaces */
+    ol_held_change(&container, &changed, true);
+    second_layer(f);
+    assert_int_equal(ol_held_commit(&container, f->model, &base, false, &top, &kinds), 0);
+    assert_int_equal(kinds.whiteout, -2);
+    assert_int_equal(ol_held_commit(&container, f->model, &base, true, &top, &kinds), 0);
+    assert_int_equal(ol_inode_kinds_total(&kinds), 0); /* empty, and nothing cached any more */
+    ol_held_container_remove(&container, &kinds);
+    assert_int_equal(kinds.whiteout, 0);
+}
+
+static void held__snapshot_commit_takes_the_container(void **state)
+{
+    const struct ol_held_way way = {.law = OL_LAW_SNAPSHOT, .mounts = true};
+    struct fixture *f = *state;
+    struct ol_held_container container;
+    struct ol_held_layer base;
+    struct ol_held_layer top;
+    struct ol_inode_kinds kinds;
+
+    assert_int_equal(ol_held_layer_apply(&way, f->model, NULL, &base, &kinds), 0);
+    assert_int_equal(ol_held_container_create(&way, f->model, &base, &container, &kinds), 0);
+    ol_held_mount(&container, &kinds);
+    ol_held_change(&container, &changed, false);
+    assert_int_equal(ol_held_commit(&container, f->model, &base, true, &top, &kinds), 0);
+    assert_true(container.gone);
+    ol_held_container_remove(&container, &kinds);
+    assert_int_equal(ol_inode_kinds_total(&kinds), 0);
+    ol_held_layer_remove(&top, &kinds);
+    assert_int_equal(ol_inode_kinds_total(&kinds), -(3 + 1 + 3));
+}
+
+/* Through a mount whiteouts share the cached one; listed without one each is its own. */
+static void naive__shares_whiteouts_through_a_mount(void **state)
+{
+    struct ol_held_way way = {.law = OL_LAW_OVERLAY2_NAIVE, .mounts = true, .naive_diff = true};
+    struct fixture *f = *state;
+    struct ol_held_container container;
+    struct ol_held_layer base;
+    struct ol_held_layer top;
+    struct ol_inode_kinds kinds;
+
+    assert_int_equal(ol_held_layer_apply(&way, f->model, NULL, &base, &kinds), 0);
+    assert_int_equal(ol_held_container_create(&way, f->model, &base, &container, &kinds), 0);
+    second_layer(f);
+    assert_int_equal(ol_law_image_layer(OL_LAW_OVERLAY2_NAIVE, f->model, false, &kinds), 0);
+    assert_int_equal(kinds.whiteout, 1);
+    assert_int_equal(kinds.regular, 1);
+    assert_int_equal(kinds.directory, 2); /* diff, a */
+    assert_int_equal(kinds.bookkeeping, 6);
+    container.way.mounts = false;
+    assert_int_equal(ol_held_commit(&container, f->model, &base, false, &top, &kinds), 0);
+    assert_int_equal(kinds.whiteout, 2);
+    assert_int_equal(kinds.bookkeeping, 5);
+}
+
+static void naive__has_to_be_tracked_from_the_start(void **state)
+{
+    struct fixture *f = *state;
+    struct ol_model *model;
+    struct ol_inode_kinds kinds;
+
+    assert_int_equal(ol_model_track_naive(f->model, NULL), -EINVAL);
+    assert_ok(ol_model_new(&model, &f->err), &f->err);
+    assert_ok(ol_model_begin_layer(model, &f->err), &f->err);
+    assert_int_equal(ol_law_image_layer(OL_LAW_OVERLAY2_NAIVE, model, true, &kinds), -ENOTSUP);
+    ol_model_free(model);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(held__marks_a_parent_once, setup, teardown),
+        cmocka_unit_test_setup_teardown(held__commit_frees_what_was_cached, setup, teardown),
+        cmocka_unit_test_setup_teardown(held__snapshot_commit_takes_the_container, setup, teardown),
+        cmocka_unit_test_setup_teardown(naive__shares_whiteouts_through_a_mount, setup, teardown),
+        cmocka_unit_test_setup_teardown(naive__has_to_be_tracked_from_the_start, setup, teardown),
+        cmocka_unit_test_teardown(held__leaves_nothing_when_all_is_removed, teardown),
+    };
+    return cmocka_run_group_tests_name("held", tests, NULL, NULL);
+}
