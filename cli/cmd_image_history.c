@@ -6,10 +6,10 @@
  */
 #include "cli/engine.h"
 #include "cli/listing.h"
-#include "cli/snapshot.h"
 
 #include "bench/harness/image_cost.h"
 #include "bench/report/human.h"
+#include "bench/report/json_put.h"
 #include "common/cleanup.h"
 #include "store/image.h"
 #include "store/image_history.h"
@@ -409,7 +409,7 @@ static json_t *path_json(const struct ol_blamed_dir *dir)
     json_t *json = json_pack("{sI, sI}", "inodes", (json_int_t)dir->inodes, "bytes",
                              (json_int_t)dir->bytes);
 
-    if (json != NULL && snapshot_json_text(json, "path", dir->path) < 0) {
+    if (json != NULL && ol_json_put_bytes(json, "path", dir->path) < 0) {
         json_decref(json);
         return NULL;
     }

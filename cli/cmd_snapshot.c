@@ -3,6 +3,7 @@
 #include "cli/listing.h"
 #include "cli/snapshot.h"
 
+#include "bench/report/json_put.h"
 #include "common/cleanup.h"
 #include "common/mount/mount.h"
 
@@ -71,7 +72,7 @@ static int print_applied(struct ol_cli *cli, const char *key, const struct ol_la
         (json_int_t)layer->opaques, "squashed_owners", (json_int_t)layer->squashed_owners,
         "skipped_devices", (json_int_t)layer->skipped_devices, "dropped_xattrs",
         (json_int_t)layer->dropped_xattrs);
-    if (json != NULL && snapshot_json_text(json, "key", key) < 0) {
+    if (json != NULL && ol_json_put_bytes(json, "key", key) < 0) {
         json_decref(json);
         json = NULL;
     }
@@ -179,7 +180,7 @@ static int mounts_json(const char *key, const struct ol_snapshot_mount *mount, s
     json_t *json = json_pack("{ss, s[{ss, ss, sO}]}", "schema", "overlab.snapshot.mounts/1",
                              "mounts", "type", mount->type, "source", mount->source, "options",
                              options);
-    int r = json != NULL ? snapshot_json_text(json, "key", key) : -1;
+    int r = json != NULL ? ol_json_put_bytes(json, "key", key) : -1;
 
     for (size_t i = 0; i < mount->n_options && r == 0; i++)
         r = json_array_append_new(options, json_string(mount->options[i]));

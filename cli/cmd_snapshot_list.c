@@ -3,6 +3,7 @@
 #include "cli/listing.h"
 #include "cli/snapshot.h"
 
+#include "bench/report/json_put.h"
 #include "common/cleanup.h"
 #include "common/time_text.h"
 
@@ -283,7 +284,7 @@ static int usage_json(json_t *array, const char *name, const struct ol_snapshot_
     json_t *row = json_pack("{sI, sI}", "inodes", (json_int_t)usage->inodes, "bytes",
                             (json_int_t)usage->size_bytes);
 
-    if (row != NULL && snapshot_json_text(row, "name", name) == 0)
+    if (row != NULL && ol_json_put_bytes(row, "name", name) == 0)
         return json_array_append_new(array, row);
     json_decref(row);
     return -1;

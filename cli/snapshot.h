@@ -40,9 +40,6 @@ typedef int snapshot_fn(struct ol_cli *cli, const struct snapshot_args *args,
  */
 int snapshot_run(struct ol_cli *cli, struct snapshot_args *args, bool mounts, snapshot_fn *fn);
 
-/** Set object[key] to text, or object["<key>_hex"] where it is not UTF-8. @return 0 or -1 */
-int snapshot_json_text(json_t *object, const char *key, const char *text);
-
 /** An info as JSON; NULL without memory. */
 json_t *snapshot_info_json(const struct ol_snapshot_info *info);
 

@@ -4,6 +4,7 @@
 
 #include "cli/layer.h"
 
+#include "bench/report/json_put.h"
 #include "common/buf.h"
 #include "common/cleanup.h"
 #include "common/time_text.h"
@@ -146,25 +147,6 @@ int snapshot_run(struct ol_cli *cli, struct snapshot_args *args, bool mounts, sn
     return r < 0 ? ol_cli_fail(cli, r, &err) : OL_EXIT_OK;
 }
 
-int snapshot_json_text(json_t *object, const char *key, const char *text)
-{
-    ol_auto_free char *hex_key = NULL;
-    ol_auto_buf struct ol_buf hex = OL_BUF_INIT;
-    json_t *value = json_string(text);
-
-    if (value != NULL)
-        return json_object_set_new(object, key, value);
-    if (asprintf(&hex_key, "%s_hex", key) < 0) {
-        hex_key = NULL;
-        return -1;
-    }
-    for (const unsigned char *c = (const unsigned char *)text; *c != '\0'; c++) {
-        if (ol_buf_printf(&hex, "%02x", *c) < 0)
-            return -1;
-    }
-    return json_object_set_new(object, hex_key, json_string(ol_buf_str(&hex)));
-}
-
 json_t *snapshot_info_json(const struct ol_snapshot_info *info)
 {
     char created[OL_TIME_TEXT_SIZE];
@@ -178,13 +160,13 @@ json_t *snapshot_info_json(const struct ol_snapshot_info *info)
     json = json_pack("{ss, ss, ss}", "kind", ol_snapshot_kind_name(info->kind), "created", created,
                      "updated", updated);
     for (size_t i = 0; i < info->labels.count && r == 0; i++)
-        r = snapshot_json_text(labels, info->labels.items[i].key, info->labels.items[i].value);
+        r = ol_json_put_bytes(labels, info->labels.items[i].key, info->labels.items[i].value);
     if (r == 0)
         r = json_object_set(json, "labels", labels);
     if (r == 0)
-        r = snapshot_json_text(json, "name", info->name);
+        r = ol_json_put_bytes(json, "name", info->name);
     if (r == 0)
-        r = snapshot_json_text(json, "parent", info->parent);
+        r = ol_json_put_bytes(json, "parent", info->parent);
     json_decref(labels);
     if (r == 0)
         return json;

@@ -9,8 +9,7 @@
 
 #include <inttypes.h>
 
-/* Quote where needed: engine names have commas in their options. */
-static void print_field(FILE *out, const char *text)
+void ol_csv_field(FILE *out, const char *text)
 {
     if (strpbrk(text, ",\"\n\r") == NULL) {
         fputs(text, out);
@@ -64,7 +63,7 @@ static void print_row(FILE *out, const struct ol_report *all, size_t index,
     bool commit = tells && step->op == OL_STEP_COMMIT;
     bool split = commit || (tells && step->op == OL_STEP_LAYER_APPLY);
 
-    print_field(out, engine->name);
+    ol_csv_field(out, engine->name);
     fprintf(out, ",%s,%u,%u,%" PRId64 ",", ol_step_op_name(step->op), step->index, round,
             step->added.inodes);
     if (step->has_prediction)

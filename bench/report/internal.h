@@ -77,4 +77,12 @@ int ol_report_print_json(const struct ol_report *report, FILE *out);
 int ol_report_print_csv(const struct ol_report *report, FILE *out);
 int ol_report_print_markdown(const struct ol_report *report, FILE *out);
 
+void ol_markdown_grid(FILE *out, const struct ol_grid *grid);
+/** Every line of a text as an item; what stands before a tab is a label. */
+void ol_markdown_items(FILE *out, const char *text);
+/** Quote where needed: engine names have commas in their options. */
+void ol_csv_field(FILE *out, const char *text);
+/** What a commit changes: "10 added, 5 modified", … */
+int ol_text_changes(struct ol_buf *buf, const struct ol_change_mix *mix);
+
 #endif

@@ -14,7 +14,7 @@ static void print_cell(FILE *out, const char *text)
     }
 }
 
-static void print_grid(FILE *out, const struct ol_grid *grid)
+void ol_markdown_grid(FILE *out, const struct ol_grid *grid)
 {
     for (size_t i = 0; i < grid->n_columns; i++)
         fprintf(out, "| %s ", grid->columns[i].heading);
@@ -33,8 +33,7 @@ static void print_grid(FILE *out, const struct ol_grid *grid)
     fputc('\n', out);
 }
 
-/* Every line of a text as an item; what stands before a tab is a label. */
-static void print_items(FILE *out, const char *text)
+void ol_markdown_items(FILE *out, const char *text)
 {
     while (*text != '\0') {
         size_t len = strcspn(text, "\n");
@@ -86,10 +85,10 @@ static int print_builds(const struct ol_report *report, FILE *out)
         r = ol_text_equal_layers(report, &unequal);
     if (r < 0)
         return r;
-    print_items(out, ol_buf_str(&history));
+    ol_markdown_items(out, ol_buf_str(&history));
     fputc('\n', out);
-    print_grid(out, &grid);
-    print_items(out, ol_buf_str(&unequal));
+    ol_markdown_grid(out, &grid);
+    ol_markdown_items(out, ol_buf_str(&unequal));
     return print_mismatches(report, out);
 }
 
@@ -114,13 +113,13 @@ static int print_head(const struct ol_report *report, FILE *out)
     r = ol_grid_commit(report, &grid);
     if (r < 0)
         return r;
-    print_grid(out, &grid);
+    ol_markdown_grid(out, &grid);
     for (size_t i = 0; i < report->n_engines && r == 0; i++) {
         if (i != base)
             r = ol_text_verdict(report, i, base, &buf);
     }
     if (r == 0)
-        print_items(out, ol_buf_str(&buf));
+        ol_markdown_items(out, ol_buf_str(&buf));
     return r < 0 ? r : print_mismatches(report, out);
 }
 
@@ -140,13 +139,13 @@ static int print_details(const struct ol_report *report, FILE *out)
     fputs("\n### Inside a commit\n\nDiff and apply run at the same time; the rest is mounting and "
           "unmounting.\n\n",
           out);
-    print_grid(out, &parts);
+    ol_markdown_grid(out, &parts);
     if (metadata.n_rows > 0) {
         fputs("### Inside its metadata\n\n", out);
-        print_grid(out, &metadata);
+        ol_markdown_grid(out, &metadata);
     }
     fputs("### Every step\n\n", out);
-    print_grid(out, &steps);
+    ol_markdown_grid(out, &steps);
     return 0;
 }
 
@@ -172,6 +171,6 @@ int ol_report_print_markdown(const struct ol_report *report, FILE *out)
     for (size_t i = 0; i < report->n_notes; i++)
         fprintf(out, "- %s%s\n", report->notes[i].warning ? "**warning:** " : "",
                 report->notes[i].text);
-    print_items(out, ol_buf_str(&buf));
+    ol_markdown_items(out, ol_buf_str(&buf));
     return 0;
 }

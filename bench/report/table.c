@@ -1,158 +1,19 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The table: what one commit costs, who needs how much more, every step, and what to know about the
- * numbers. libsmartcols draws the columns; sentences are wrapped here to the same width.
+ * numbers.
  */
 #include "bench/report/internal.h"
+#include "bench/report/page.h"
 
 #include "common/cleanup.h"
 
 #include <errno.h>
-#include <libsmartcols/libsmartcols.h>
-
-enum { TEXT_WIDTH = 80 }; /* sentences, when the terminal is wider or not known */
 
 struct printer {
     const struct ol_report *report;
-    const struct ol_report_style *style;
-    FILE *out;
+    struct ol_page page;
 };
-
-static const char *bold(const struct printer *p)
-{
-    return p->style->color ? "\033[1m" : "";
-}
-
-static const char *warn_color(const struct printer *p)
-{
-    return p->style->color ? "\033[1;33m" : "";
-}
-
-static const char *plain(const struct printer *p)
-{
-    return p->style->color ? "\033[0m" : "";
-}
-
-static size_t text_width(const struct printer *p)
-{
-    return p->style->width > 20 && p->style->width < TEXT_WIDTH ? p->style->width : TEXT_WIDTH;
-}
-
-/* Print text wrapped at spaces; its own newlines stay. Continuation lines get the indent. */
-static void print_wrapped(const struct printer *p, const char *text, size_t indent)
-{
-    size_t width = text_width(p);
-    size_t column = 0;
-
-    while (*text != '\0') {
-        size_t word = strcspn(text, " \n");
-
-        if (column > indent && column + 1 + word > width) {
-            fprintf(p->out, "\n%*s", (int)indent, "");
-            column = indent;
-        } else if (column > indent) {
-            fputc(' ', p->out);
-            column++;
-        }
-        fwrite(text, 1, word, p->out);
-        column = (column < indent ? indent : column) + word;
-        text += word;
-        if (*text == '\n' && text[1] != '\0') {
-            fprintf(p->out, "\n%*s", (int)indent, "");
-            column = indent;
-        }
-        text += *text != '\0';
-    }
-    fputc('\n', p->out);
-}
-
-static int add_columns(struct libscols_table *table, const struct ol_grid *grid)
-{
-    for (size_t i = 0; i < grid->n_columns; i++) {
-        const struct ol_grid_column *column = &grid->columns[i];
-
-        if (scols_table_new_column(table, column->heading, 0, column->right ? SCOLS_FL_RIGHT : 0) ==
-            NULL)
-            return -ENOMEM;
-    }
-    return 0;
-}
-
-static int add_rows(struct libscols_table *table, const struct ol_grid *grid)
-{
-    for (size_t row = 0; row < grid->n_rows; row++) {
-        struct libscols_line *line = scols_table_new_line(table, NULL);
-
-        if (line == NULL)
-            return -ENOMEM;
-        for (size_t i = 0; i < grid->n_columns; i++) {
-            const char *text = grid->cells[row * grid->n_columns + i];
-
-            if (text != NULL && scols_line_set_data(line, i, text) != 0)
-                return -ENOMEM;
-        }
-    }
-    return 0;
-}
-
-/* libsmartcols pads the last column; a reader who copies lines should not get that. */
-static void print_trimmed(FILE *out, const char *text)
-{
-    while (*text != '\0') {
-        size_t len = strcspn(text, "\n");
-        size_t end = len;
-
-        while (end > 0 && text[end - 1] == ' ')
-            end--;
-        fwrite(text, 1, end, out);
-        fputc('\n', out);
-        text += len + (text[len] == '\n');
-    }
-}
-
-/* Columns of the grid drawn with two blanks between them; names and numbers are ASCII but for file
- * names, which no grid holds. */
-static size_t grid_width(const struct ol_grid *grid)
-{
-    size_t width = 2 * (grid->n_columns - 1);
-
-    for (size_t i = 0; i < grid->n_columns; i++) {
-        size_t widest = strlen(grid->columns[i].heading);
-
-        for (size_t row = 0; row < grid->n_rows; row++) {
-            const char *cell = grid->cells[row * grid->n_columns + i];
-
-            /* a heading row in the first column may run into the empty cells beside it */
-            if (cell != NULL && strlen(cell) > widest)
-                widest = strlen(cell);
-        }
-        width += widest;
-    }
-    return width;
-}
-
-static int print_grid(const struct printer *p, const struct ol_grid *grid)
-{
-    struct libscols_table *table = scols_new_table();
-    char *text = NULL;
-    int r = -ENOMEM;
-
-    if (table == NULL)
-        return -ENOMEM;
-    if (grid_width(grid) <= text_width(p)) /* else one blank, which saves a few columns */
-        (void)scols_table_set_column_separator(table, "  "); /* without memory: one, too */
-    (void)scols_table_enable_nowrap(table, 1);
-    /* A width of its own: no number may be cut; a narrow terminal wraps the line instead. */
-    (void)scols_table_set_termforce(table, SCOLS_TERMFORCE_NEVER);
-    if (add_columns(table, grid) == 0 && add_rows(table, grid) == 0 &&
-        scols_print_table_to_string(table, &text) == 0) {
-        print_trimmed(p->out, text);
-        r = 0;
-    }
-    free(text);
-    scols_unref_table(table);
-    return r;
-}
 
 enum { MISMATCHES_SHOWN = 10 };
 
@@ -170,7 +31,7 @@ static int print_engine_mismatches(const struct printer *p, const struct ol_benc
         r = ol_text_mismatch(engine, &engine->steps[s], &buf);
         if (r < 0)
             return r;
-        fprintf(p->out, "  %s\n", ol_buf_str(&buf));
+        fprintf(p->page.out, "  %s\n", ol_buf_str(&buf));
         (*said)++;
     }
     return 0;
@@ -187,13 +48,13 @@ static int print_mismatches(const struct printer *p)
         wrong += p->report->found[i].wrong_steps;
     if (wrong == 0)
         return 0;
-    fprintf(p->out, "%sMEASURED IS NOT PREDICTED%s in %zu %s:\n", warn_color(p), plain(p), wrong,
-            wrong == 1 ? "step" : "steps");
+    fprintf(p->page.out, "%sMEASURED IS NOT PREDICTED%s in %zu %s:\n", ol_page_warning(&p->page),
+            ol_page_plain(&p->page), wrong, wrong == 1 ? "step" : "steps");
     for (size_t i = 0; i < p->report->n_engines && r == 0; i++)
         r = print_engine_mismatches(p, &p->report->engines[i], &said);
     if (said < wrong)
-        fprintf(p->out, "  and %zu more; --json has them all\n", wrong - said);
-    fputc('\n', p->out);
+        fprintf(p->page.out, "  and %zu more; --json has them all\n", wrong - said);
+    fputc('\n', p->page.out);
     return r;
 }
 
@@ -207,8 +68,8 @@ static void print_labelled(const struct printer *p, const char *text)
         size_t len = strcspn(text, "\n");
         ol_auto_free char *line = strndup(text + label + 1, len - label - 1);
 
-        fprintf(p->out, "  %-*.*s  ", LABEL_WIDTH, (int)label, text);
-        print_wrapped(p, line != NULL ? line : "", LABEL_WIDTH + 4);
+        fprintf(p->page.out, "  %-*.*s  ", LABEL_WIDTH, (int)label, text);
+        ol_page_wrapped(&p->page, line != NULL ? line : "", LABEL_WIDTH + 4);
         text += len + (text[len] == '\n');
     }
 }
@@ -218,21 +79,21 @@ static int print_builds(const struct printer *p)
 {
     ol_auto_buf struct ol_buf buf = OL_BUF_INIT;
     ol_auto_grid struct ol_grid grid = {0};
-    int r = ol_text_history(p->report, text_width(p) - LABEL_WIDTH - 4, &buf);
+    int r = ol_text_history(p->report, ol_page_width(&p->page) - LABEL_WIDTH - 4, &buf);
 
     if (r == 0)
         r = ol_grid_builds(p->report, false, &grid);
     if (r < 0)
         return r;
     print_labelled(p, ol_buf_str(&buf));
-    fputc('\n', p->out);
-    r = print_grid(p, &grid);
+    fputc('\n', p->page.out);
+    r = ol_page_grid(&p->page, &grid);
     ol_buf_truncate(&buf, 0);
     if (r == 0)
         r = ol_text_unequal_layers(p->report, &buf);
     if (r == 0 && buf.len > 0) {
-        fprintf(p->out, "\n%sLayers that are not byte for byte what they were made from%s\n",
-                bold(p), plain(p));
+        fprintf(p->page.out, "\n%sLayers that are not byte for byte what they were made from%s\n",
+                ol_page_bold(&p->page), ol_page_plain(&p->page));
         print_labelled(p, ol_buf_str(&buf));
     }
     return r;
@@ -246,19 +107,20 @@ static int print_head(const struct printer *p)
 
     if (r < 0)
         return r;
-    fprintf(p->out, "%s%s%s\n", bold(p), ol_buf_str(&buf), plain(p));
+    fprintf(p->page.out, "%s%s%s\n", ol_page_bold(&p->page), ol_buf_str(&buf),
+            ol_page_plain(&p->page));
     ol_buf_truncate(&buf, 0);
     r = ol_text_workload(p->report, &buf);
     if (r < 0)
         return r;
-    print_wrapped(p, ol_buf_str(&buf), 0);
-    fputc('\n', p->out);
+    ol_page_wrapped(&p->page, ol_buf_str(&buf), 0);
+    fputc('\n', p->page.out);
     r = print_mismatches(p);
     if (r == 0 && p->report->workload.replay)
         return print_builds(p);
     if (r == 0)
         r = ol_grid_commit(p->report, &grid);
-    return r < 0 ? r : print_grid(p, &grid);
+    return r < 0 ? r : ol_page_grid(&p->page, &grid);
 }
 
 static void print_verdict_lines(const struct printer *p, const char *text)
@@ -268,8 +130,8 @@ static void print_verdict_lines(const struct printer *p, const char *text)
         size_t len = strcspn(text, "\n");
         ol_auto_free char *line = strndup(text + label + 1, len - label - 1);
 
-        fprintf(p->out, "  %-6.*s  ", (int)label, text);
-        print_wrapped(p, line != NULL ? line : "", 10);
+        fprintf(p->page.out, "  %-6.*s  ", (int)label, text);
+        ol_page_wrapped(&p->page, line != NULL ? line : "", 10);
         text += len + (text[len] == '\n');
     }
 }
@@ -285,7 +147,7 @@ static int print_verdicts(const struct printer *p)
             r = ol_text_verdict(p->report, i, base, &buf);
     }
     if (r == 0 && buf.len > 0) {
-        fputc('\n', p->out);
+        fputc('\n', p->page.out);
         print_verdict_lines(p, ol_buf_str(&buf));
     }
     return r;
@@ -298,10 +160,10 @@ static int print_parts(const struct printer *p)
 
     if (r < 0)
         return r;
-    fprintf(p->out,
+    fprintf(p->page.out,
             "\n%sInside a commit%s (diff and apply run at the same time; rest: mount, unmount)\n",
-            bold(p), plain(p));
-    return print_grid(p, &grid);
+            ol_page_bold(&p->page), ol_page_plain(&p->page));
+    return ol_page_grid(&p->page, &grid);
 }
 
 static int print_metadata(const struct printer *p)
@@ -311,9 +173,10 @@ static int print_metadata(const struct printer *p)
 
     if (r < 0 || grid.n_rows == 0)
         return r;
-    fprintf(p->out, "\n%sInside its metadata%s (counting the upper directory; syncing to disk)\n",
-            bold(p), plain(p));
-    return print_grid(p, &grid);
+    fprintf(p->page.out,
+            "\n%sInside its metadata%s (counting the upper directory; syncing to disk)\n",
+            ol_page_bold(&p->page), ol_page_plain(&p->page));
+    return ol_page_grid(&p->page, &grid);
 }
 
 static int print_steps(const struct printer *p)
@@ -323,21 +186,8 @@ static int print_steps(const struct printer *p)
 
     if (r < 0)
         return r;
-    fprintf(p->out, "\n%sEvery step%s\n", bold(p), plain(p));
-    return print_grid(p, &grid);
-}
-
-/* One remark per line of text, each behind its mark. */
-static void print_remarks(const struct printer *p, const char *text)
-{
-    while (*text != '\0') {
-        size_t len = strcspn(text, "\n");
-        ol_auto_free char *line = strndup(text, len);
-
-        fputs("- ", p->out);
-        print_wrapped(p, line != NULL ? line : "", 2);
-        text += len + (text[len] == '\n');
-    }
+    fprintf(p->page.out, "\n%sEvery step%s\n", ol_page_bold(&p->page), ol_page_plain(&p->page));
+    return ol_page_grid(&p->page, &grid);
 }
 
 static int print_notes(const struct printer *p)
@@ -345,12 +195,12 @@ static int print_notes(const struct printer *p)
     ol_auto_buf struct ol_buf buf = OL_BUF_INIT;
     int r;
 
-    fputc('\n', p->out);
+    fputc('\n', p->page.out);
     for (size_t i = 0; i < p->report->n_notes; i++) {
         if (!p->report->notes[i].warning)
             continue;
-        fprintf(p->out, "%swarning:%s ", warn_color(p), plain(p));
-        print_wrapped(p, p->report->notes[i].text, 9);
+        fprintf(p->page.out, "%swarning:%s ", ol_page_warning(&p->page), ol_page_plain(&p->page));
+        ol_page_wrapped(&p->page, p->report->notes[i].text, 9);
     }
     r = ol_text_predictions(p->report, &buf);
     if (r == 0 && p->report->workload.replay)
@@ -365,10 +215,10 @@ static int print_notes(const struct printer *p)
         r = ol_text_host(p->report, &buf);
     if (r < 0)
         return r;
-    print_remarks(p, ol_buf_str(&buf));
+    ol_page_remarks(&p->page, ol_buf_str(&buf));
     for (size_t i = 0; i < p->report->n_notes; i++) {
         if (!p->report->notes[i].warning)
-            print_remarks(p, p->report->notes[i].text);
+            ol_page_remarks(&p->page, p->report->notes[i].text);
     }
     return 0;
 }
@@ -376,7 +226,7 @@ static int print_notes(const struct printer *p)
 int ol_report_print_table(const struct ol_report *report, const struct ol_report_style *style,
                           FILE *out)
 {
-    const struct printer p = {.report = report, .style = style, .out = out};
+    const struct printer p = {.report = report, .page = {.style = style, .out = out}};
     int r = print_head(&p);
 
     if (r == 0)

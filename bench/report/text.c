@@ -39,7 +39,7 @@ static int put_change(struct ol_buf *buf, const char *what, unsigned count, bool
     return r;
 }
 
-static int put_changes(struct ol_buf *buf, const struct ol_change_mix *mix)
+int ol_text_changes(struct ol_buf *buf, const struct ol_change_mix *mix)
 {
     bool first = true;
     int r = put_change(buf, "added", mix->add, &first);
@@ -85,7 +85,7 @@ int ol_text_workload(const struct ol_report *report, struct ol_buf *buf)
         r = ol_buf_printf(buf, " entries\n%u %s of ", work->commits,
                           work->commits == 1 ? "commit" : "commits");
     if (r == 0)
-        r = put_changes(buf, &work->changes);
+        r = ol_text_changes(buf, &work->changes);
     if (r == 0)
         r = ol_buf_puts(buf, "; ");
     if (r == 0)
