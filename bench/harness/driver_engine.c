@@ -259,6 +259,31 @@ static int engine_image_remove(struct ol_engine *engine, unsigned index, struct 
     return r;
 }
 
+static int engine_root(struct ol_engine *engine, struct ol_rootfs **ret, char **ret_path,
+                       struct ol_error *err)
+{
+    struct driver_engine *e = engine_from(engine);
+    ol_auto_error struct ol_error why = OL_ERROR_INIT;
+    const char *id = e->containers[e->n_containers - 1].mount_id;
+    char *path = NULL;
+    int r = e->mounted != NULL ? ol_driver_get(e->drv, id, &path, &why) : 0;
+
+    if (r < 0 && r != -EOPNOTSUPP) { /* the direct view has no path to it */
+        ol_error_move(err, &why);
+        return r;
+    }
+    if (path != NULL)
+        (void)ol_driver_put(e->drv, id, NULL); /* the mount stays: e->mounted holds it */
+    *ret = e->mounted;
+    *ret_path = path;
+    return 0;
+}
+
+static int engine_home(struct ol_engine *engine)
+{
+    return engine_from(engine)->home_fd;
+}
+
 static int engine_usage(struct ol_engine *engine, struct ol_engine_usage *ret, struct ol_error *err)
 {
     struct driver_engine *e = engine_from(engine);
@@ -280,5 +305,7 @@ const struct ol_engine_ops ol_driver_engine_ops = {
     .save_diff = engine_save_diff,
     .container_remove = engine_container_remove,
     .image_remove = engine_image_remove,
+    .root = engine_root,
+    .home = engine_home,
     .usage = engine_usage,
 };

@@ -116,6 +116,16 @@ struct ol_engine_ops {
     /** Image 0 is the imported one with all its layers, image k that of commit k - 1. */
     int (*image_remove)(struct ol_engine *engine, unsigned index, struct ol_error *err);
 
+    /**
+     * Optional: the root of the container that is mounted.
+     * @param ret       borrowed until it is unmounted; NULL: the engine keeps no data
+     * @param ret_path  its absolute path, owned by the caller; NULL where no mount shows it
+     */
+    int (*root)(struct ol_engine *engine, struct ol_rootfs **ret, char **ret_path,
+                struct ol_error *err);
+    /** Optional: the directory that usage() counts; borrowed. */
+    int (*home)(struct ol_engine *engine);
+
     /** Count the storage home: by distinct inode and kind. */
     int (*usage)(struct ol_engine *engine, struct ol_engine_usage *ret, struct ol_error *err);
 };
@@ -125,6 +135,9 @@ int ol_engine_usage_home(struct ol_engine_usage *ret, int home_fd, struct ol_err
 int ol_engine_usage_add_metadata(struct ol_engine_usage *usage, int fd, struct ol_error *err);
 /** A directory that holds the storage home as well, which is counted already. */
 int ol_engine_usage_add_around(struct ol_engine_usage *usage, int fd, struct ol_error *err);
+
+/** Add sign times what one count or difference says to another. */
+void ol_engine_usage_sum(struct ol_engine_usage *to, const struct ol_engine_usage *what, int sign);
 
 /** A graph driver below our layer store. */
 extern const struct ol_engine_ops ol_driver_engine_ops;

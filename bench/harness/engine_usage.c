@@ -2,6 +2,7 @@
 /* Counting what an engine holds, the same for all of them. */
 #include "bench/harness/engine.h"
 #include "bench/harness/home_usage.h"
+#include "bench/oracle/model_internal.h"
 #include "common/fs/tree.h"
 
 int ol_engine_usage_home(struct ol_engine_usage *ret, int home_fd, struct ol_error *err)
@@ -40,4 +41,13 @@ int ol_engine_usage_add_around(struct ol_engine_usage *usage, int fd, struct ol_
     usage->metadata_inodes -= usage->inodes;
     usage->metadata_bytes -= usage->bytes;
     return 0;
+}
+
+void ol_engine_usage_sum(struct ol_engine_usage *to, const struct ol_engine_usage *what, int sign)
+{
+    ol_inode_kinds_add(&to->kinds, &what->kinds, sign);
+    to->inodes += sign * what->inodes;
+    to->bytes += sign * what->bytes;
+    to->metadata_inodes += sign * what->metadata_inodes;
+    to->metadata_bytes += sign * what->metadata_bytes;
 }

@@ -86,31 +86,13 @@ static int do_step(struct pass *pass, const struct ol_bench_step *step,
     return ol_error_set(err, -EINVAL, "no such step");
 }
 
-static struct ol_engine_usage difference(const struct ol_engine_usage *after,
-                                         const struct ol_engine_usage *before)
-{
-    struct ol_engine_usage d = *after;
-
-    d.inodes -= before->inodes;
-    d.bytes -= before->bytes;
-    d.metadata_inodes -= before->metadata_inodes;
-    d.metadata_bytes -= before->metadata_bytes;
-    d.kinds.directory -= before->kinds.directory;
-    d.kinds.regular -= before->kinds.regular;
-    d.kinds.symlink -= before->kinds.symlink;
-    d.kinds.device -= before->kinds.device;
-    d.kinds.fifo -= before->kinds.fifo;
-    d.kinds.whiteout -= before->kinds.whiteout;
-    d.kinds.bookkeeping -= before->kinds.bookkeeping;
-    return d;
-}
-
 static void record(struct pass *pass, struct ol_bench_step *step, uint64_t wall_ns,
                    const struct ol_engine_report *report, const struct ol_engine_usage *after)
 {
-    struct ol_engine_usage added = difference(after, &pass->usage);
+    struct ol_engine_usage added = *after;
     bool first = pass->round == (pass->job->warmup ? 0 : 1);
 
+    ol_engine_usage_sum(&added, &pass->usage, -1);
     if (first || added.inodes < step->inodes_min)
         step->inodes_min = added.inodes;
     if (first || added.inodes > step->inodes_max)

@@ -35,6 +35,7 @@ struct snapshot_engine {
     int root_fd, home_fd;              /* owned */
     struct ol_rootfs *rootfs;          /* owned; the newest container's while it is mounted */
     char (*chain_ids)[OL_DIGEST_SIZE]; /* owned; of the imported layers */
+    bool *committed;                   /* owned; containers that became layers */
     unsigned n_layers, n_containers, n_commits, max_containers;
 };
 
@@ -74,6 +75,7 @@ static void engine_close(struct ol_engine *engine)
     ol_fd_close(&e->home_fd);
     free(e->target);
     free(e->chain_ids);
+    free(e->committed);
     free(e);
 }
 
@@ -112,7 +114,9 @@ static int engine_open(const struct ol_engine_config *config, struct ol_engine *
     e->ns = config->view == OL_VIEW_KERNEL ? OL_OVERLAY_TRUSTED : OL_OVERLAY_USER;
     e->max_containers = config->commits;
     e->chain_ids = calloc(OL_MAX_IMAGE_LAYERS, sizeof *e->chain_ids);
-    if (e->chain_ids == NULL || asprintf(&e->target, "%s/mounted", config->dir) < 0) {
+    e->committed = calloc((size_t)e->max_containers + 1, sizeof *e->committed);
+    if (e->chain_ids == NULL || e->committed == NULL ||
+        asprintf(&e->target, "%s/mounted", config->dir) < 0) {
         e->target = NULL;
         r = ol_error_nomem(err);
     }
@@ -296,6 +300,7 @@ static int commit(struct ol_engine *engine, struct ol_engine_report *ret, struct
     ret->times.metadata_ns = ol_clock_ns() - start;
     ret->times.total_ns = ret->times.metadata_ns;
     (void)snprintf(ret->id, sizeof ret->id, "%.*s", (int)sizeof ret->id - 1, name);
+    e->committed[e->n_containers - 1] = true;
     e->n_commits++;
     return 0;
 }
@@ -335,13 +340,15 @@ static int save_diff(struct ol_engine *engine, int fd, struct ol_error *err)
     return ol_export_upper(upper_fd, e->ns, fd, &options, NULL, err);
 }
 
-/* The commit took it. */
 static int container_remove(struct ol_engine *engine, unsigned index, struct ol_error *err)
 {
-    (void)engine;
-    (void)index;
-    (void)err;
-    return 0;
+    struct snapshot_engine *e = engine_from(engine);
+    char key[KEY_SIZE];
+
+    if (e->committed[index]) /* it is a layer now */
+        return 0;
+    container_key(index, key);
+    return ol_snapshots_remove(e->sn, key, err);
 }
 
 static int image_remove(struct ol_engine *engine, unsigned index, struct ol_error *err)
@@ -357,6 +364,27 @@ static int image_remove(struct ol_engine *engine, unsigned index, struct ol_erro
     for (unsigned i = e->n_layers; i-- > 0 && r == 0;)
         r = ol_snapshots_remove(e->sn, e->chain_ids[i], err);
     return r;
+}
+
+static int root(struct ol_engine *engine, struct ol_rootfs **ret, char **ret_path,
+                struct ol_error *err)
+{
+    struct snapshot_engine *e = engine_from(engine);
+    char *path = NULL;
+
+    if (!e->direct && e->rootfs != NULL) {
+        path = strdup(e->target);
+        if (path == NULL)
+            return ol_error_nomem(err);
+    }
+    *ret = e->rootfs;
+    *ret_path = path;
+    return 0;
+}
+
+static int home(struct ol_engine *engine)
+{
+    return engine_from(engine)->home_fd;
 }
 
 static int usage(struct ol_engine *engine, struct ol_engine_usage *ret, struct ol_error *err)
@@ -381,5 +409,7 @@ const struct ol_engine_ops ol_snapshot_engine_ops = {
     .save_diff = save_diff,
     .container_remove = container_remove,
     .image_remove = image_remove,
+    .root = root,
+    .home = home,
     .usage = usage,
 };
