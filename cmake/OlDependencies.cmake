@@ -45,8 +45,11 @@ if(OL_STATIC_LIBARCHIVE AND OL_LIBARCHIVE_A)
             INTERFACE_LINK_LIBRARIES "${OL_LIBARCHIVE_LINK}")
     endif()
 endif()
+# For the suites, and for overlab-test, which is not built without it.
 if(OL_TESTS)
     pkg_check_modules(CMOCKA REQUIRED IMPORTED_TARGET cmocka>=1.1.5)
+else()
+    pkg_check_modules(CMOCKA IMPORTED_TARGET cmocka>=1.1.5)
 endif()
 
 include(CheckSymbolExists)
