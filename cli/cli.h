@@ -145,6 +145,8 @@ const struct argp_option *ol_cli_global_options(void);
 void ol_cli_print_help(FILE *out);
 /** The rows whose name begins with "group "; false when there are none. */
 bool ol_cli_print_group(FILE *out, const char *group);
+/** One line for each topic. */
+void ol_cli_print_topics(FILE *out);
 
 /* nearest.c */
 /** How many letters must be changed, added, left out or swapped with their neighbour. */

@@ -4,8 +4,8 @@
  * pages comes from the table (man.c).
  */
 #include "cli/cli.h"
+#include "cli/embedded.h"
 #include "cli/man.h"
-#include "cli/topics.h"
 
 #include "common/cleanup.h"
 
@@ -19,12 +19,6 @@ struct help_args {
     int n_words;
     bool scd;
 };
-
-void ol_cli_print_topics(FILE *out)
-{
-    for (const struct ol_cli_topic *topic = ol_cli_topics; topic->name != NULL; topic++)
-        fprintf(out, "  %-18s %.*s\n", topic->name, (int)strcspn(topic->text, "\n"), topic->text);
-}
 
 static bool take(struct ol_cli *cli, int key, char *arg, void *data)
 {
@@ -46,21 +40,12 @@ static int help_of(struct ol_cli *cli, const struct ol_cli_command *command)
     return ol_cli_run(cli, command, 2, argv);
 }
 
-static const struct ol_cli_topic *find_topic(const char *name)
-{
-    const struct ol_cli_topic *topic = ol_cli_topics;
-
-    while (topic->name != NULL && strcmp(topic->name, name) != 0)
-        topic++;
-    return topic->name != NULL ? topic : NULL;
-}
-
 static const char *nearest_topic(const char *text, unsigned *ret_distance)
 {
     const char *best = NULL;
 
     *ret_distance = (unsigned)-1;
-    for (const struct ol_cli_topic *topic = ol_cli_topics; topic->name != NULL; topic++) {
+    for (const struct ol_embedded *topic = ol_cli_topics; topic->name != NULL; topic++) {
         unsigned distance = ol_cli_distance(text, topic->name);
 
         if (distance < *ret_distance) {
@@ -87,7 +72,7 @@ static int unknown(struct ol_cli *cli, const char *text)
     else
         fputc('\n', stderr);
     fputs("the topics are:", stderr);
-    for (const struct ol_cli_topic *t = ol_cli_topics; t->name != NULL; t++)
+    for (const struct ol_embedded *t = ol_cli_topics; t->name != NULL; t++)
         fprintf(stderr, "%s%s", (t - ol_cli_topics) % 6 == 0 ? "\n  " : " ", t->name);
     fputs("\ntry 'overlab help'\n", stderr);
     return OL_EXIT_USAGE;
@@ -97,13 +82,13 @@ static int explain(struct ol_cli *cli, const struct help_args *args)
 {
     int words;
     const struct ol_cli_command *command = ol_cli_find_words(args->n_words, args->words, &words);
-    const struct ol_cli_topic *topic = find_topic(args->words[0]);
+    const char *topic = ol_embedded_find(ol_cli_topics, args->words[0]);
     ol_auto_free char *both = NULL;
 
     if (command != NULL && words == args->n_words)
         return help_of(cli, command);
     if (args->n_words == 1 && topic != NULL) {
-        fputs(topic->text, stdout);
+        fputs(topic, stdout);
         return OL_EXIT_OK;
     }
     if (args->n_words == 1 && ol_cli_print_group(stdout, args->words[0]))

@@ -113,7 +113,7 @@ static bool parse(struct ol_cli *cli, int argc, char **argv, struct history_args
          "what each step costs under each driver: inodes and bytes of file contents, predicted "
          "from the headers of its layer",
          0},
-        {"sort", KEY_SORT, "KEY", 0,
+        {"sort", KEY_SORT, "order|inodes|bytes", 0,
          "with --inodes: order (newest first), inodes or bytes under overlay2 (default: inodes)",
          0},
         {"top", KEY_TOP, "N", 0, "with --inodes: directories named for each step (3)", 0},

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The help that comes from the table: the list of subcommands, and of one group. */
 #include "cli/cli.h"
-#include "cli/topics.h"
+#include "cli/embedded.h"
 
 #include "common/cleanup.h"
 
@@ -15,6 +15,12 @@ static void print_row(FILE *out, const struct ol_cli_command *row)
         fprintf(out, "  %-30s %s\n", left, row->summary);
     else
         fprintf(out, "  %s %s\n  %-30s %s\n", row->name, row->synopsis, "", row->summary);
+}
+
+void ol_cli_print_topics(FILE *out)
+{
+    for (const struct ol_embedded *topic = ol_cli_topics; topic->name != NULL; topic++)
+        fprintf(out, "  %-18s %.*s\n", topic->name, (int)strcspn(topic->text, "\n"), topic->text);
 }
 
 void ol_cli_print_help(FILE *out)

@@ -3,7 +3,7 @@
 #include "cli/man.h"
 
 #include "cli/cli.h"
-#include "cli/topics.h"
+#include "cli/embedded.h"
 
 #include <ctype.h>
 #include <string.h>
@@ -58,7 +58,7 @@ static void put_argument_of(FILE *out, const struct argp_option *option)
 
 static void put_option(FILE *out, const struct argp_option *option)
 {
-    if (isgraph(option->key) != 0)
+    if (option->key > 0 && option->key < 0x80 && isgraph(option->key) != 0)
         fprintf(out, "*-%c*, ", option->key);
     fprintf(out, "*--%s*", option->name);
     put_argument_of(out, option);
@@ -124,7 +124,7 @@ void ol_cli_print_scd(FILE *out)
     fputs("@global\n", out);
     put_options(out, ol_cli_global_options());
     fputs("@topics\n", out);
-    for (const struct ol_cli_topic *topic = ol_cli_topics; topic->name != NULL; topic++) {
+    for (const struct ol_embedded *topic = ol_cli_topics; topic->name != NULL; topic++) {
         fprintf(out, "*%s*\n\t", topic->name);
         put_text(out, topic->text, strcspn(topic->text, "\n"));
         fputs("\n\n", out);

@@ -80,6 +80,15 @@ const char *const *ol_driver_names(void);
 /** One line of help about a built-in driver; NULL if unknown. */
 const char *ol_driver_summary(const char *name);
 
+/* An option a driver knows. */
+struct ol_driver_choice {
+    const char *key;
+    const char *values[4]; /* NULL-terminated; the first is the default */
+};
+/** The options of the built-in driver whose name is the first len bytes; ends with a NULL key. NULL
+ * if it is unknown or has none. */
+const struct ol_driver_choice *ol_driver_choices(const char *name, size_t len);
+
 /** Whether a full name can be opened at all. @return 0, -ENOENT no such driver, -EINVAL or -E2BIG
  * its options are not ones it knows */
 int ol_driver_spec_check(const char *spec, struct ol_error *err);

@@ -16,12 +16,6 @@ struct ol_driver_option {
     const char *key, *value; /* owned by the base instance */
 };
 
-/* An option a driver knows, in its table. */
-struct ol_driver_choice {
-    const char *key;
-    const char *values[4]; /* NULL-terminated; the first is the default */
-};
-
 struct ol_driver_stack; /* below */
 
 struct ol_driver_ops {

@@ -35,6 +35,13 @@ const char *ol_driver_summary(const char *name)
     return ops != NULL ? ops->summary : NULL;
 }
 
+const struct ol_driver_choice *ol_driver_choices(const char *name, size_t len)
+{
+    const struct ol_driver_ops *ops = ol_driver_find(name, len);
+
+    return ops != NULL ? ops->options : NULL;
+}
+
 int ol_driver_ops_check(const struct ol_driver_ops *ops, struct ol_error *err)
 {
     const char *missing = NULL;

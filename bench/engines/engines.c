@@ -17,6 +17,12 @@ static const struct ol_external externals[] = {
 };
 _Static_assert(OL_ARRAY_LEN(externals) <= OL_EXTERNALS_MAX, "OL_EXTERNALS_MAX is too small");
 
+const struct ol_external *ol_externals(size_t *ret_count)
+{
+    *ret_count = OL_ARRAY_LEN(externals);
+    return externals;
+}
+
 static bool same(const char *name, const char *text, size_t len)
 {
     return strlen(name) == len && memcmp(name, text, len) == 0;

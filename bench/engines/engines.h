@@ -15,6 +15,9 @@ struct ol_external {
     const struct ol_engine_ops *ops;
 };
 
+/** The real engines there are; *ret_count of them, those of one group in a row. */
+const struct ol_external *ol_externals(size_t *ret_count);
+
 /* Room for every external engine. */
 enum { OL_EXTERNALS_MAX = 8 };
 

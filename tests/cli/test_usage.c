@@ -76,25 +76,6 @@ static void version__is_one_line(void **state)
     assert_ptr_equal(strchr(result.out, '\n'), result.out + strlen(result.out) - 1);
 }
 
-static void completion__is_a_script_bash_accepts(void **state)
-{
-    auto_result struct program_result result = {0};
-    struct test_dir dir;
-    ol_auto_free char *command = NULL;
-
-    (void)state;
-    program(&result, "completion", "bash");
-    assert_int_equal(result.status, 0);
-    test_dir_make(&dir);
-    test_write(dir.fd, "completion", result.out);
-    assert_true(asprintf(&command,
-                         "bash -c 'source %s/completion && COMP_WORDS=(overlab lay) COMP_CWORD=1 "
-                         "&& _overlab && test \"${COMPREPLY[*]}\" = layer'",
-                         dir.path) > 0);
-    assert_int_equal(system(command), 0); /* a shell is what is being tested */
-    test_dir_remove(&dir);
-}
-
 /* Wrong usage: status 2, nothing on stdout, one line that says what and one that says where. */
 static void usage__says_what_is_wrong(void **state)
 {
@@ -208,7 +189,6 @@ int main(void)
         cmocka_unit_test(help__of_each_subcommand),
         cmocka_unit_test(help__of_a_group_lists_its_commands),
         cmocka_unit_test(version__is_one_line),
-        cmocka_unit_test(completion__is_a_script_bash_accepts),
         cmocka_unit_test(usage__says_what_is_wrong),
         cmocka_unit_test(output__a_full_disk_fails_the_command),
         cmocka_unit_test(debug__environment_is_read),
