@@ -9,6 +9,7 @@
 #include "cli/workload.h"
 
 #include "bench/harness/compare.h"
+#include "bench/report/verify.h"
 #include "common/cleanup.h"
 
 enum {
@@ -18,6 +19,7 @@ enum {
     KEY_NO_WARMUP,
     KEY_BACKING,
     KEY_VIEW,
+    KEY_VERIFY,
 };
 
 static const struct argp_option options[] = {
@@ -46,6 +48,8 @@ static const struct argp_option options[] = {
      "(default: the data root)",
      0},
     {"view", KEY_VIEW, "VIEW", 0, "auto (default), kernel, userns or direct", 0},
+    {"verify", KEY_VERIFY, NULL, 0,
+     "fail when a step's inodes, by kind, are not those predicted, or have no prediction", 0},
     WORKLOAD_OPTION_TABLE,
     {"csv", WORKLOAD_KEY_CSV, NULL, 0, "print every sample as CSV", 0},
     WORKLOAD_OPTION_MARKDOWN,
@@ -60,13 +64,17 @@ static const char help[] =
     "the newest image, mounts it, changes files, unmounts and commits; then removes everything. "
     "Inodes and bytes are counted in the driver's directory before and after each step.\n\n"
     "A real engine that cannot run here, or fails on the way, is named with the reason and has no "
-    "column; the others are printed, and the exit status is 3 or 1.";
+    "column; the others are printed, and the exit status is 3 or 1.\n\n"
+    "With --verify each difference is a line on stderr: engine, step, kind, both numbers; the exit "
+    "status is 1. Real engines are held against the law of their driver; one without a law is "
+    "named.";
 
 struct compare_args {
     struct ol_compare_options options;
     struct ol_external_list with;
     struct place place;
     struct workload_args workload;
+    bool verify;
 };
 
 static void compare_args_fini(struct compare_args *args)
@@ -112,6 +120,9 @@ static bool take(struct ol_cli *cli, int key, char *arg, void *data)
         return true;
     case KEY_BACKING:
         return workload_judged(cli, "--backing", place_set_backing(&args->place, arg, &err), &err);
+    case KEY_VERIFY:
+        args->verify = true;
+        return true;
     case KEY_VIEW:
         return workload_judged(cli, "--view", ol_view_parse(arg, &args->place.view, &err), &err);
     default:
@@ -174,6 +185,30 @@ static int tell_left_out(struct ol_cli *cli, const struct ol_report *report)
     return status;
 }
 
+static void tell_difference(const char *text, void *data)
+{
+    ol_cli_warn(data, "%s", text);
+}
+
+/* @param status  as far as it is known; a difference makes it a failure */
+static int verify(struct ol_cli *cli, const struct ol_report *report, int *status,
+                  struct ol_error *err)
+{
+    struct ol_verification found;
+
+    if (ol_report_verify(report, tell_difference, cli, &found) < 0)
+        return ol_error_nomem(err);
+    if (ol_verification_holds(&found)) {
+        ol_cli_note(cli, "verified: all %zu steps of %zu engines are as predicted, kind by kind",
+                    found.steps, found.engines);
+        return 0;
+    }
+    ol_cli_warn(cli, "not verified: %zu of %zu steps differ from their predictions, %zu have none",
+                found.differences, found.steps, found.unpredicted);
+    *status = OL_EXIT_FAILED;
+    return 0;
+}
+
 /* In its view, in its place. */
 static int run_inside(struct ol_cli *cli, const struct place_found *found, void *data,
                       int *ret_status, struct ol_error *err)
@@ -196,6 +231,8 @@ static int run_inside(struct ol_cli *cli, const struct place_found *found, void 
     if (r == 0)
         r = workload_print(cli, &args->workload, print_report, &report, err);
     *ret_status = tell_left_out(cli, &report);
+    if (r == 0 && args->verify)
+        r = verify(cli, &report, ret_status, err);
     ol_report_fini(&report);
     return r;
 }

@@ -11,6 +11,7 @@
 #include <signal.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/sysmacros.h>
 
 enum { COMMITS = 2, ROUNDS = 2 };
 
@@ -606,6 +607,63 @@ static void compare__too_small_an_image_is_said(void **state)
     assert_empty(f, "place");
 }
 
+static const char every_driver[] = "--drivers=overlay,overlay:diff=upper,clone=all,overlay2,"
+                                   "overlay2:diff=naive,vfs,snapshot,null";
+
+static void compare_verify__every_step_of_every_driver(void **state)
+{
+    static const char *const mixes[] = {
+        "--changes=none", "--changes=add=4,modify=2,delete=2,rename=2,mkdir=1,symlink=1,link=1"};
+    static const char *const views[] = {"--view=kernel", "--view=userns", "--view=direct"};
+    struct fixture *f = *state;
+    auto_result struct program_result result = {0};
+
+    for (size_t v = 0; v < OL_ARRAY_LEN(views); v++) {
+        for (size_t m = 0; m < OL_ARRAY_LEN(mixes); m++) {
+            compare(f, &result, "--verify", every_driver, mixes[m], views[v]);
+            if (result.status == 3) {
+                print_message("SKIP compare_verify %s: %s\n", views[v], result.err);
+                break;
+            }
+            assert_string_equal(result.err, "");
+            assert_int_equal(result.status, 0);
+        }
+    }
+}
+
+static void compare_verify__says_what_it_held(void **state)
+{
+    struct fixture *f = *state;
+    auto_result struct program_result result = {0};
+
+    program(&result, "compare", f->image, f->root, f->backing, "--verify", "--commits=1",
+            "--rounds=1", "--no-warmup");
+    assert_int_equal(result.status, 0);
+    assert_non_null(strstr(result.err, "verified: all 18 steps of 2 engines are as predicted"));
+}
+
+/* A device an ordinary user cannot make is missing in the layer: that is a difference. */
+static void compare_verify__fails_on_a_difference(void **state)
+{
+    struct fixture *f = *state;
+    auto_result struct program_result result = {0};
+
+    OL_REQUIRE(can_mknod, "making a device node needs CAP_MKNOD");
+    assert_int_equal(mknodat(f->dir.fd, "image/null", S_IFCHR | 0666, makedev(1, 3)), 0);
+    compare_run(f, &result, 65534, (const char *const[]){"--verify", NULL});
+    if (result.status == 3) {
+        print_message("SKIP compare_verify: an ordinary user can run nothing here\n");
+        return;
+    }
+    assert_int_equal(result.status, 1);
+    assert_non_null(strstr(result.err, "overlay, layer.apply 0: 0 device inodes measured, 1 "
+                                       "predicted\n"));
+    assert_non_null(strstr(result.err, "overlay2, image.remove 0: 0 device inodes measured, -1 "
+                                       "predicted\n"));
+    assert_non_null(strstr(result.err, "not verified: "));
+    assert_non_null(strstr(result.out, "overlay2")); /* the table is there */
+}
+
 static void compare__builtin_image_needs_nothing(void **state)
 {
     struct fixture *f = *state;
@@ -640,6 +698,9 @@ int main(void)
         compare_test(compare__the_next_run_cleans_up_after_a_kill),
         compare_test(compare__bad_images_are_named),
         compare_test(compare__too_small_an_image_is_said),
+        compare_test(compare_verify__every_step_of_every_driver),
+        compare_test(compare_verify__says_what_it_held),
+        compare_test(compare_verify__fails_on_a_difference),
         compare_test(compare__builtin_image_needs_nothing),
     };
 

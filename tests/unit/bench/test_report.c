@@ -5,7 +5,9 @@
  */
 #include "support/support.h"
 
-#include "bench/report/report.h"
+#include "bench/report/verify.h"
+#include "common/buf.h"
+#include "common/cleanup.h"
 
 #include <errno.h>
 #include <jansson.h>
@@ -378,6 +380,94 @@ static void report__a_full_device_is_seen(void **state)
     ol_report_fini(&report);
 }
 
+/* Lines of a verification, one after the other. */
+static void keep_line(const char *text, void *data)
+{
+    assert_int_equal(ol_buf_printf(data, "%s\n", text), 0);
+}
+
+static void predict_all(struct ol_report *report)
+{
+    for (size_t e = 0; e < report->n_engines; e++) {
+        for (size_t i = 0; i < report->engines[e].n_steps; i++)
+            report->engines[e].steps[i].has_prediction = true;
+    }
+}
+
+static void verify__holds_when_every_kind_does(void **state)
+{
+    static const unsigned times[ROUNDS] = {1, 1, 1, 1, 1};
+    ol_auto_buf struct ol_buf lines = OL_BUF_INIT;
+    struct ol_verification found;
+    struct ol_report report;
+
+    (void)state;
+    make_report(&report, times, times);
+    predict_all(&report);
+    assert_int_equal(ol_report_verify(&report, keep_line, &lines, &found), 0);
+    assert_true(ol_verification_holds(&found));
+    assert_int_equal(found.engines, 2);
+    assert_int_equal(found.steps, report.engines[0].n_steps + report.engines[1].n_steps);
+    assert_int_equal(lines.len, 0);
+    ol_report_fini(&report);
+}
+
+static void verify__names_engine_step_kind_and_numbers(void **state)
+{
+    static const unsigned times[ROUNDS] = {1, 1, 1, 1, 1};
+    ol_auto_buf struct ol_buf lines = OL_BUF_INIT;
+    struct ol_verification found;
+    struct ol_bench_step *commit;
+    struct ol_report report;
+
+    (void)state;
+    make_report(&report, times, times);
+    predict_all(&report);
+    commit = commit_of(&report.engines[1]);
+    commit->predicted.regular = 21; /* the sum is the same */
+    commit->predicted.symlink = 1;
+    report.engines[0].steps[0].has_prediction = false;
+    report.engines[0].steps[1].varies = true;
+    report.engines[0].steps[1].inodes_max = 5;
+    assert_int_equal(ol_report_verify(&report, keep_line, &lines, &found), 0);
+    assert_false(ol_verification_holds(&found));
+    assert_int_equal(found.differences, 2);
+    assert_int_equal(found.unpredicted, 1);
+    assert_string_equal(ol_buf_str(&lines),
+                        "overlay, layer.apply 0: no prediction\n"
+                        "overlay, container.create 0: 1 to 5 inodes measured over the rounds, 1 "
+                        "predicted\n"
+                        "overlay2, commit 0: 22 regular inodes measured, 21 predicted\n"
+                        "overlay2, commit 0: 0 symlink inodes measured, 1 predicted\n");
+    ol_report_fini(&report);
+}
+
+static void verify__an_engine_without_a_law_is_named(void **state)
+{
+    static const unsigned times[ROUNDS] = {1, 1, 1, 1, 1};
+    ol_auto_buf struct ol_buf lines = OL_BUF_INIT;
+    struct ol_verification found;
+    struct ol_report report;
+
+    (void)state;
+    make_report(&report, times, times);
+    predict_all(&report);
+    free(report.engines[0].name);
+    report.engines[0].name = strdup("containers-storage");
+    commit_of(&report.engines[0])->predicted.regular = 1; /* says nothing */
+    free(report.engines[1].name);
+    report.engines[1].name = strdup("docker/overlay2");
+    commit_of(&report.engines[1])->predicted.regular = 20;
+    assert_int_equal(ol_report_verify(&report, keep_line, &lines, &found), 0);
+    assert_int_equal(found.lawless, 1);
+    assert_int_equal(found.differences, 1);
+    assert_says(ol_buf_str(&lines), "containers-storage: no law of the oracle describes it, so its "
+                                    "9 steps are not verified\n");
+    assert_says(ol_buf_str(&lines),
+                "docker/overlay2, commit 0: 22 regular inodes measured, 20 predicted\n");
+    ol_report_fini(&report);
+}
+
 static void order__is_a_permutation_in_each_round(void **state)
 {
     const struct ol_bench_job job = {.rounds = 50, .warmup = true, .seed = 3};
@@ -415,6 +505,9 @@ int main(void)
         cmocka_unit_test(report_json__tells_what_metadata_is_made_of),
         cmocka_unit_test(report_json__strange_source_names),
         cmocka_unit_test(report__a_full_device_is_seen),
+        cmocka_unit_test(verify__holds_when_every_kind_does),
+        cmocka_unit_test(verify__names_engine_step_kind_and_numbers),
+        cmocka_unit_test(verify__an_engine_without_a_law_is_named),
         cmocka_unit_test(order__is_a_permutation_in_each_round),
     };
 
