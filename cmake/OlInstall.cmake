@@ -2,7 +2,7 @@
 install(TARGETS overlab RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
 install(FILES ${PROJECT_SOURCE_DIR}/cli/bash.completion RENAME overlab
         DESTINATION ${CMAKE_INSTALL_DATADIR}/bash-completion/completions)
-install(TARGETS ol_common ol_drivers ol_store ol_bench
+install(TARGETS ol_common ol_drivers ol_store ol_oracle ol_bench
         ARCHIVE DESTINATION ${CMAKE_INSTALL_LIBDIR}/overlab)
 foreach(part common drivers store bench)
     install(DIRECTORY ${PROJECT_SOURCE_DIR}/${part}
