@@ -177,6 +177,7 @@ bool ol_cli_parse_areas(const char *text, unsigned *ret_mask, const char **ret_b
 
 /* The subcommands. */
 int cmd_compare(struct ol_cli *cli, int argc, char **argv);
+int cmd_predict(struct ol_cli *cli, int argc, char **argv);
 int cmd_container_create(struct ol_cli *cli, int argc, char **argv);
 int cmd_container_ls(struct ol_cli *cli, int argc, char **argv);
 int cmd_container_mount(struct ol_cli *cli, int argc, char **argv);

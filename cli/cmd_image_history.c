@@ -6,6 +6,7 @@
  */
 #include "cli/engine.h"
 #include "cli/listing.h"
+#include "cli/stored.h"
 
 #include "bench/harness/image_cost.h"
 #include "bench/report/human.h"
@@ -345,18 +346,9 @@ static int print_dirs(const struct ol_layer_cost *cost, struct ol_error *err)
     int r = 0;
 
     for (size_t i = 0; i < cost->n_dirs && r == 0; i++) {
-        const struct ol_blamed_dir *dir = &cost->dirs[i];
         ol_auto_buf struct ol_buf text = OL_BUF_INIT;
 
-        r = ol_human_count(&text, (int64_t)dir->inodes);
-        if (r == 0)
-            r = ol_buf_puts(&text, " in /");
-        if (r == 0)
-            r = ol_text_one_line(dir->path, WIDTH - 32, &text);
-        if (r == 0)
-            r = ol_buf_puts(&text, ", ");
-        if (r == 0)
-            r = ol_human_bytes(&text, (int64_t)dir->bytes);
+        r = ol_text_blamed_dir(&cost->dirs[i], WIDTH - 32, &text);
         if (r == 0)
             printf("        %s\n", ol_buf_str(&text));
     }
@@ -482,14 +474,14 @@ static int print(const struct ol_cli *cli, struct blame *b, struct ol_error *err
 
 static int read_from_store(struct ol_cli *cli, struct blame *b, struct ol_error *err)
 {
-    struct ol_engine *engine = NULL;
-    int r = engine_open(cli, b->args->engine.driver, b->args->engine.view, LAYER_READ, &engine,
-                        err);
+    const struct history_args *args = b->args;
+    struct stored *stored = NULL;
+    int r = stored_open(cli, args->image, args->engine.driver, args->engine.view, &stored, err);
 
     if (r == 0)
-        r = open_and_read(b, ol_engine_images(engine), err);
-    ol_engine_close(engine);
-    return r == -ENOENT ? ol_error_wrap(err, r, "'%s' is no file either", b->args->image) : r;
+        r = open_and_read(b, stored_images(stored), err);
+    stored_close(stored);
+    return r;
 }
 
 int cmd_image_history(struct ol_cli *cli, int argc, char **argv)

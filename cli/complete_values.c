@@ -260,9 +260,10 @@ static const struct {
 } sources[] = {
     {NULL, "drivers", "LIST", engines},
     {NULL, "with", "LIST", real_engines},
-    {"compare", NULL, "MIX", changes},
+    {NULL, "changes", "MIX", changes},
     {"compare", NULL, "WHERE", places},
     {"compare", NULL, "IMAGE", files},
+    {"predict", NULL, "IMAGE", image_or_file},
     {"image history", NULL, "IMAGE", image_or_file},
     {"image import", "tag", "NAME", nothing},
     {"image ", NULL, "IMAGE", complete_images},

@@ -36,18 +36,12 @@ static int add_entry(const struct ol_entry *entry, void *data, struct ol_error *
 static int judge_law(const struct ol_model *model, enum ol_law law, bool base,
                      struct ol_layer_cost *layer)
 {
-    struct ol_inode_kinds again;
     int r = ol_law_layer_apply(law, model, base, true, &layer->under[law].kinds);
 
     if (r == 0)
-        r = ol_law_layer_apply(law, model, base, false, &again);
-    if (r == 0)
         r = ol_law_layer_bytes(law, model, base, &layer->under[law].bytes);
-    if (r < 0)
-        return r;
     layer->under[law].inodes = ol_inode_kinds_total(&layer->under[law].kinds);
-    layer->under[law].below = layer->under[law].inodes - ol_inode_kinds_total(&again);
-    return 0;
+    return r;
 }
 
 static int judge(const struct ol_image_cost *cost, const struct ol_model *model, bool base,

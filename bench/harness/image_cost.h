@@ -15,8 +15,6 @@ struct ol_layer_cost {
     struct {
         struct ol_inode_kinds kinds;
         int64_t inodes;    /* their sum */
-        int64_t below;     /* of it, what becoming a parent adds to the layer below: nothing when
-                              that is a parent already */
         uint64_t bytes;    /* of contents */
     } under[OL_COST_LAWS]; /* by enum ol_law */
     uint64_t entries;

@@ -59,7 +59,7 @@ struct ol_predicted_image {
 struct ol_predicted_totals {
     int64_t image_inodes;     /* all layers that are imported, shared ones once */
     int64_t exclusive_inodes; /* of it, layers that only one image has */
-    int64_t commit_inodes;    /* all commits with their containers; those stay until the end */
+    int64_t workload_inodes;  /* all commits with their containers; those stay until the end */
     int64_t container_inodes; /* the containers beside them */
     int64_t peak_inodes;      /* highest of it between two steps */
     bool whole;               /* every step has a prediction; else these are too low */

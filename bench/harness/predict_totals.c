@@ -14,7 +14,6 @@
 struct storage {
     const struct ol_prediction *prediction;
     size_t engine;
-    enum ol_law law;
     bool **parents; /* owned; by image and layer, of its first image: something stands on it */
     int64_t inodes;
     struct ol_predicted_totals *totals;
@@ -69,21 +68,33 @@ static bool *parent_flag(const struct storage *s, size_t image, size_t layer)
     return &s->parents[s->prediction->images[image].layers[layer].shared_with][layer];
 }
 
+/* What becoming a parent adds to a layer of this engine. */
+static int64_t parenthood(const struct storage *s, size_t index)
+{
+    const struct ol_predicted_container *container =
+        &s->prediction->images[index].containers[s->engine];
+
+    return container->first - container->further;
+}
+
 static void import(struct storage *s, size_t index)
 {
     const struct ol_predicted_image *image = &s->prediction->images[index];
     size_t count = ol_report_imported(&image->report);
 
+    /* the layers are an engine's first steps */
     for (size_t layer = 0; layer < count; layer++) {
-        int64_t inodes = image->cost.layers[layer].under[s->law].inodes;
+        const struct ol_bench_step *step = &image->report.engines[s->engine].steps[layer];
+        int64_t inodes = ol_inode_kinds_total(&step->predicted);
         bool *below = layer > 0 ? parent_flag(s, index, layer - 1) : NULL;
 
         if (image->layers[layer].shared_with != index)
             continue;
         if (below != NULL && *below)
-            inodes -= image->cost.layers[layer].under[s->law].below;
+            inodes -= parenthood(s, index);
         if (below != NULL)
             *below = true;
+        s->totals->whole = s->totals->whole && step->has_prediction;
         add(s, inodes, &s->totals->image_inodes);
         if (owners(s->prediction, index, layer) == 1)
             s->totals->exclusive_inodes += inodes;
@@ -99,7 +110,6 @@ static void commit(struct storage *s, size_t index)
 {
     const struct ol_predicted_image *image = &s->prediction->images[index];
     const struct ol_bench_engine *engine = &image->report.engines[s->engine];
-    const struct ol_predicted_container *container = &image->containers[s->engine];
     bool *top = parent_flag(s, index, ol_report_imported(&image->report) - 1);
 
     for (size_t i = 0; i < engine->n_steps; i++) {
@@ -110,10 +120,10 @@ static void commit(struct storage *s, size_t index)
             continue;
         s->totals->whole = s->totals->whole && step->has_prediction;
         if (step->op == OL_STEP_CONTAINER_CREATE && step->index == 0) {
-            inodes -= *top ? container->first - container->further : 0;
+            inodes -= *top ? parenthood(s, index) : 0;
             *top = true;
         }
-        add(s, inodes, &s->totals->commit_inodes);
+        add(s, inodes, &s->totals->workload_inodes);
     }
 }
 
@@ -133,11 +143,8 @@ static void make_containers(struct storage *s, size_t index)
 static int fill(struct storage *s)
 {
     const struct ol_prediction *prediction = s->prediction;
-    const char *name = prediction->images[0].report.engines[s->engine].name;
 
     s->totals->whole = true;
-    if (ol_engine_law(name, &s->law) < 0)
-        return -EINVAL;
     for (size_t i = 0; i < prediction->n_images; i++) {
         s->parents[i] = calloc(prediction->images[i].report.image.n_layers, sizeof(bool));
         if (s->parents[i] == NULL)

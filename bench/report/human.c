@@ -2,6 +2,8 @@
 /* Numbers for people: three significant digits and a unit, counts in groups of three. */
 #include "bench/report/human.h"
 
+#include "bench/oracle/blame.h"
+
 #include <inttypes.h>
 #include <math.h>
 #include <stdio.h>
@@ -121,4 +123,17 @@ int ol_text_one_line(const char *text, size_t max, struct ol_buf *buf)
         max--; /* not inside a character */
     ol_buf_truncate(buf, start + max);
     return ol_buf_puts(buf, "...");
+}
+
+int ol_text_blamed_dir(const struct ol_blamed_dir *dir, size_t max, struct ol_buf *buf)
+{
+    int r = ol_human_count(buf, (int64_t)dir->inodes);
+
+    if (r == 0)
+        r = ol_buf_puts(buf, " in /");
+    if (r == 0)
+        r = ol_text_one_line(dir->path, max, buf);
+    if (r == 0)
+        r = ol_buf_puts(buf, ", ");
+    return r < 0 ? r : ol_human_bytes(buf, (int64_t)dir->bytes);
 }

@@ -334,10 +334,5 @@ int ol_report_print_json(const struct ol_report *report, FILE *out)
     int r = 0;
     ol_auto_json_t json_t *json = report_json(report, &r);
 
-    if (r < 0 || json == NULL)
-        return -ENOMEM;
-    if (json_dumpf(json, out, JSON_INDENT(1) | JSON_REAL_PRECISION(9)) < 0 && ferror(out) == 0)
-        return -ENOMEM;
-    fputc('\n', out);
-    return 0;
+    return r < 0 ? r : ol_json_print(json, out);
 }

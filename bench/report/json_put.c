@@ -60,3 +60,13 @@ json_t *ol_json_count(uint64_t count)
 {
     return json_integer((json_int_t)count);
 }
+
+int ol_json_print(const json_t *json, FILE *out)
+{
+    if (json == NULL)
+        return -ENOMEM;
+    if (json_dumpf(json, out, JSON_INDENT(1) | JSON_REAL_PRECISION(9)) < 0 && ferror(out) == 0)
+        return -ENOMEM;
+    fputc('\n', out);
+    return 0;
+}

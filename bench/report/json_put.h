@@ -8,6 +8,7 @@
 
 #include <jansson.h>
 #include <stdint.h>
+#include <stdio.h>
 
 static inline void ol_json_drop(json_t **json)
 {
@@ -23,5 +24,7 @@ json_t *ol_json_text(const char *text);
 /** Set object[key] to text, or object["<key>_hex"] where it is not UTF-8. @return 0 or -1 */
 int ol_json_put_bytes(json_t *object, const char *key, const char *text);
 json_t *ol_json_count(uint64_t count);
+/** The whole, and a newline. Write errors stay in out. @return 0 or -ENOMEM (also for json NULL) */
+int ol_json_print(const json_t *json, FILE *out);
 
 #endif

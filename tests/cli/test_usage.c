@@ -32,7 +32,7 @@ static void help__of_each_subcommand(void **state)
         {"snapshot", "usage"},  {"snapshot", "label"}, {"snapshot", "cleanup"},
         {"snapshot", "check"},  {"completion", NULL},  {"image", "import"},
         {"image", "ls"},        {"image", "rm"},       {"image", "export"},
-        {"check-store", NULL},  {"help", NULL},
+        {"check-store", NULL},  {"predict", NULL},     {"help", NULL},
     };
 
     (void)state;
@@ -93,6 +93,14 @@ static void usage__says_what_is_wrong(void **state)
         {"compare", "--rounds", "0"},
         {"compare", "--rounds", "many"},
         {"compare", "--rounds", "-1"},
+        {"predict", "--drivers", "overlay3"},
+        {"predict", "--drivers", "overlay,null"},
+        {"predict", "--containers", "-1"},
+        {"predict", "--containers", "1000001"},
+        {"predict", "--containers", "some"},
+        {"predict", "--replay", "--commits", "2", "x.tar"},
+        {"predict", "--replay", "x.tar", "y.tar"},
+        {"predict", "--top", "1001"},
         {"image", "history"},
         {"image", "history", "--sort", "size", "--inodes", "x.tar"},
         {"image", "history", "--top", "5", "x.tar"},

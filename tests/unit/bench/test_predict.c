@@ -217,7 +217,7 @@ static void predict__of_nothing_is_the_built_in_image(void **state)
     (void)state;
     predict_ok(&options, &found);
     assert_string_equal(found.images[0].report.image.format, "built-in");
-    assert_true(found.totals[OVERLAY].commit_inodes > found.totals[OVERLAY2].commit_inodes);
+    assert_true(found.totals[OVERLAY].workload_inodes > found.totals[OVERLAY2].workload_inodes);
     assert_true(found.totals[OVERLAY].whole);
     ol_prediction_fini(&found);
 }
