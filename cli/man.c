@@ -10,13 +10,13 @@
 
 static bool is_markup(char c)
 {
-    return strchr("*_\\#[]|{}<>~`", c) != NULL;
+    return strchr("*_\\~", c) != NULL;
 }
 
 static void put_text(FILE *out, const char *text, size_t len)
 {
     for (size_t i = 0; i < len; i++) {
-        if (is_markup(text[i]) || (i == 0 && strchr("-.;", text[i]) != NULL))
+        if (is_markup(text[i]) || (i == 0 && strchr("-.;#[]|", text[i]) != NULL))
             fputc('\\', out);
         fputc(text[i], out);
     }
@@ -37,7 +37,8 @@ static void put_arguments(FILE *out, const char *text)
             fprintf(out, "_%.*s_", (int)len, text);
             text += len;
         } else {
-            put_text(out, text++, 1);
+            fprintf(out, is_markup(*text) ? "\\%c" : "%c", *text);
+            text++;
         }
     }
 }
