@@ -334,11 +334,15 @@ int ol_containers_remove(struct ol_containers *containers, const struct ol_conta
     /* its layers are gone already: only the record is left */
     lost = ol_containers_layer(containers, container, layer, NULL) < 0;
     r = lost ? 0 : check_not_mounted(containers, container, layer, err);
-    if (r == 0)
-        r = ol_container_file_remove(containers, container->id, err);
-    if (r < 0 || lost)
+    if (r < 0)
         return r;
-    return ol_store_container_remove(ol_images_layers(containers->images), container->id, err);
+    r = ol_container_file_remove(containers, container->id, err);
+    if (r == 0 && !lost)
+        r = ol_store_container_remove(ol_images_layers(containers->images), container->id, err);
+    if (r < 0 && !ol_container_file_exists(containers, container->id))
+        return ol_error_wrap(err, r, "container '%s' is gone, the next command clears up the rest",
+                             container->name);
+    return r;
 }
 
 /* --- commit --- */

@@ -85,7 +85,11 @@ int ol_containers_lock(struct ol_containers *containers, const struct ol_contain
 int ol_containers_layer(struct ol_containers *containers, const struct ol_container *container,
                         char ret[static OL_HEX_SIZE], struct ol_error *err);
 
-/** Remove record and layers, as far as they are there. @return 0; -EBUSY it is in use or mounted */
+/**
+ * Remove record and layers, as far as they are there.
+ * @return 0; -EBUSY it is in use or mounted. After another failure it is as before, or the error
+ *         says that it is gone: then the next ol_containers_open() removes the rest.
+ */
 int ol_containers_remove(struct ol_containers *containers, const struct ol_container *container,
                          struct ol_error *err);
 

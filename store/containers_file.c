@@ -258,7 +258,12 @@ int ol_container_file_remove(struct ol_containers *containers, const char *id, s
 
     if (r == 0)
         r = ol_fs_rename_new(containers->dir_fd, id, containers->dir_fd, temporary.name, err);
-    if (r == 0)
-        r = ol_fs_sync(containers->dir_fd, containers->path, err);
-    return r < 0 ? r : ol_tree_remove(containers->dir_fd, temporary.name, err);
+    if (r < 0)
+        return r;
+    r = ol_fs_sync(containers->dir_fd, containers->path, err);
+    if (r < 0) { /* what the caller is told and what is there must agree */
+        (void)ol_fs_rename_new(containers->dir_fd, temporary.name, containers->dir_fd, id, NULL);
+        return r;
+    }
+    return ol_tree_remove(containers->dir_fd, temporary.name, err);
 }

@@ -190,22 +190,63 @@ static int random_name(const char *prefix, char **ret)
     return asprintf(ret, "%s%016jx", prefix, (uintmax_t)n) < 0 ? -ENOMEM : 0;
 }
 
+/* What a file's name had before it was given to another one. */
+enum before {
+    BEFORE_NOTHING,
+    BEFORE_ASIDE, /* has the temporary name now */
+    BEFORE_GONE,  /* this file system cannot exchange names (NFS, older overlayfs) */
+};
+
+/* Give the file aside its name. A directory of this name refuses, as for rename(2). */
+static int take_name(int dir_fd, const char *aside, const char *name, enum before *ret,
+                     struct ol_error *err)
+{
+    struct stat st;
+    bool is_dir = fstatat(dir_fd, name, &st, AT_SYMLINK_NOFOLLOW) == 0 && S_ISDIR(st.st_mode);
+
+    *ret = BEFORE_ASIDE;
+    if (!ol_fault_hit("renameat")) {
+        if (!is_dir && renameat2(dir_fd, aside, dir_fd, name, RENAME_EXCHANGE) == 0)
+            return 0;
+        *ret = !is_dir && errno == ENOENT ? BEFORE_NOTHING : BEFORE_GONE;
+        if (renameat(dir_fd, aside, dir_fd, name) == 0)
+            return 0;
+    }
+    return ol_error_sys(err, errno, "cannot rename to '%s'", name);
+}
+
+/* What the caller is told and what is there must agree. @return r */
+static int give_back(int dir_fd, const char *aside, const char *name, enum before before, int r,
+                     struct ol_error *err)
+{
+    if (before == BEFORE_GONE)
+        return ol_error_wrap(err, r, "'%s' is replaced, but a power failure may undo that", name);
+    if (before == BEFORE_ASIDE)
+        (void)renameat2(dir_fd, aside, dir_fd, name, RENAME_EXCHANGE); /* the first error counts */
+    else
+        (void)unlinkat(dir_fd, name, 0);
+    return r;
+}
+
 int ol_fs_replace_file(int dir_fd, const char *name, mode_t mode, ol_fs_fill_fn *fill, void *data,
                        struct ol_error *err)
 {
     ol_auto_free char *aside = NULL;
+    enum before before = BEFORE_NOTHING;
     int r = random_name(".new-", &aside);
 
     if (r < 0)
         return ol_error_sys(err, -r, "cannot make a temporary name for '%s'", name);
     r = write_new(dir_fd, aside, O_EXCL, mode, fill, data, err);
-    if (r == 0 && (ol_fault_hit("renameat") || renameat(dir_fd, aside, dir_fd, name) < 0))
-        r = ol_error_sys(err, errno, "cannot rename to '%s'", name);
-    if (r < 0) {
-        (void)unlinkat(dir_fd, aside, 0); /* may never have been made */
-        return r;
+    if (r == 0)
+        r = take_name(dir_fd, aside, name, &before, err);
+    if (r == 0) {
+        r = ol_fs_sync(dir_fd, name, err);
+        if (r < 0)
+            r = give_back(dir_fd, aside, name, before, r, err);
     }
-    return ol_fs_sync(dir_fd, name, err);
+    (void)unlinkat(dir_fd, aside, 0); /* the old file, or the new one; or there is none */
+    return r;
 }
 
 int ol_fs_write_file_atomic(int dir_fd, const char *name, const void *data, size_t len, mode_t mode,

@@ -49,7 +49,8 @@ int ol_fs_write_file(int dir_fd, const char *name, const void *data, size_t len,
 
 /**
  * Write aside, fsync, rename over name, fsync the directory. On failure name is as it was and the
- * temporary file is gone.
+ * temporary file is gone; only where the file system cannot exchange two names (NFS) has a failed
+ * fsync of the directory put the new file there, and the error says so.
  */
 int ol_fs_write_file_atomic(int dir_fd, const char *name, const void *data, size_t len, mode_t mode,
                             struct ol_error *err);

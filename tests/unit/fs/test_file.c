@@ -72,22 +72,47 @@ static void file__atomic_write_replaces_and_leaves_nothing_aside(void **state)
     assert_int_equal(count_entries(dir->fd), 1);
 }
 
-static void file__atomic_write_fails_without_a_trace(void **state)
+/* Each step fails, the fsync after the rename included. */
+static void atomic_write_fails(struct test_dir *dir, const char *old)
 {
-    struct test_dir *dir = *state;
     bool delivered = true;
 
     OL_REQUIRE(can_inject_faults, "this build has no fault points (OL_FAULTS=OFF)");
-    test_write(dir->fd, "f", "old");
+    if (old != NULL)
+        test_write(dir->fd, "f", old);
     for (unsigned long n = 1; delivered; n++) {
         ol_auto_error struct ol_error err = OL_ERROR_INIT;
         ol_fault_arm(n);
         int r = ol_fs_write_file_atomic(dir->fd, "f", "new", 3, 0600, &err);
         delivered = ol_fault_delivered();
         ol_fault_arm(0);
-        assert_int_equal(count_entries(dir->fd), 1);
         assert_int_equal(r, delivered ? -EIO : 0);
+        assert_int_equal(count_entries(dir->fd), old != NULL || !delivered);
+        if (old != NULL && delivered)
+            assert_content(dir->fd, "f", old);
     }
+    assert_content(dir->fd, "f", "new");
+}
+
+static void file__atomic_write_that_fails_leaves_the_old_file(void **state)
+{
+    atomic_write_fails(*state, "old");
+}
+
+static void file__atomic_write_that_fails_leaves_no_file(void **state)
+{
+    atomic_write_fails(*state, NULL);
+}
+
+static void file__atomic_write_refuses_a_directory(void **state)
+{
+    struct test_dir *dir = *state;
+    ol_auto_error struct ol_error err = OL_ERROR_INIT;
+
+    test_mkdir(dir->fd, "d", 0755);
+    assert_int_equal(ol_fs_write_file_atomic(dir->fd, "d", "new", 3, 0600, &err), -EISDIR);
+    assert_message(&err, "'d'");
+    assert_int_equal(count_entries(dir->fd), 1);
 }
 
 static void file__mkdir_is_exclusive_and_ignores_the_umask(void **state)
@@ -205,7 +230,9 @@ int main(void)
         TEST(file__reads_whole_and_refuses_more_than_the_limit),
         TEST(file__read_refuses_links_and_fifos_without_waiting),
         TEST(file__atomic_write_replaces_and_leaves_nothing_aside),
-        TEST(file__atomic_write_fails_without_a_trace),
+        TEST(file__atomic_write_that_fails_leaves_the_old_file),
+        TEST(file__atomic_write_that_fails_leaves_no_file),
+        TEST(file__atomic_write_refuses_a_directory),
         TEST(file__mkdir_is_exclusive_and_ignores_the_umask),
         TEST(file__temporary_directories_differ),
         TEST(file__rename_new_never_replaces),

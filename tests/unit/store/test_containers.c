@@ -6,6 +6,7 @@
 #include "containers_fixture.h"
 #include "image_builder.h"
 
+#include "common/fault.h"
 #include "common/fs/tree.h"
 #include "support/crash.h"
 
@@ -250,6 +251,37 @@ static void remove__leaves_nothing(void **state)
     assert_int_equal(after.inodes, before.inodes);
     assert_names(f, "first ");
     assert_int_equal(containers_try_add(f, "box", NULL), 0); /* the name is free */
+}
+
+static void remove__that_fails_says_whether_the_container_is_gone(void **state)
+{
+    struct containers_fixture *f = *state;
+    bool delivered = true;
+    unsigned gone = 0;
+
+    OL_REQUIRE(can_inject_faults, "this build has no fault points (OL_FAULTS)");
+    for (unsigned long n = 1; delivered; n++) {
+        ol_auto_error struct ol_error err = OL_ERROR_INIT;
+        ol_auto_container struct ol_container c = OL_CONTAINER_INIT;
+        int r;
+
+        if (find(f, "box", &c, NULL) < 0) {
+            (void)containers_try_add(f, "box", NULL);
+            assert_int_equal(find(f, "box", &c, NULL), 0);
+        }
+        ol_fault_arm(n);
+        r = ol_containers_remove(f->containers, &c, &err);
+        delivered = ol_fault_delivered();
+        ol_fault_arm(0);
+        if (r < 0) {
+            assert_int_equal(find(f, "box", &c, NULL) < 0,
+                             strstr(ol_error_text(&err), "'box' is gone") != NULL);
+            gone += strstr(ol_error_text(&err), "'box' is gone") != NULL;
+            containers_reopen(f);
+        }
+    }
+    assert_true(gone > 1);
+    assert_names(f, "");
 }
 
 /* ---- records that are not as they should be ---- */
@@ -566,6 +598,7 @@ int main(void)
         TEST(find__of_what_climbs_finds_nothing),
         TEST(list__ends_where_it_is_told_to),
         TEST(remove__leaves_nothing),
+        TEST(remove__that_fails_says_whether_the_container_is_gone),
         TEST(record__that_is_damaged_is_refused_and_named),
         TEST(record__without_a_key_is_refused),
         TEST(record__with_more_keys_is_read),
