@@ -239,7 +239,10 @@ static int has_file(const struct ol_archive *archive, const char *name, bool *re
     int r = ol_archive_open(archive, name, &input, &fd, err);
 
     *ret = r == 0;
-    return r == -ENOENT ? 0 : r;
+    if (r != -ENOENT)
+        return r;
+    ol_error_fini(err); /* that is an answer, no error */
+    return 0;
 }
 
 /* manifest.json goes first: archives of Docker 25 and later hold both, and the layer order of their
