@@ -136,7 +136,7 @@ static void say_path(struct ol_buf *text, const char *path)
 
 static void say_result(struct ol_buf *text, const struct ol_test_result *result)
 {
-    const struct ol_census_news *news = &result->news;
+    const struct ol_test_census_news *news = &result->news;
 
     (void)ol_buf_puts(text, "\n  by kind: ");
     say_kinds(text, &result->added.kinds);
@@ -147,7 +147,7 @@ static void say_result(struct ol_buf *text, const struct ol_test_result *result)
     }
     if (news->top[0].path != NULL)
         (void)ol_buf_puts(text, "\n  most new inodes lie in:");
-    for (size_t i = 0; i < OL_CENSUS_TOP && news->top[i].path != NULL; i++) {
+    for (size_t i = 0; i < OL_TEST_CENSUS_TOP && news->top[i].path != NULL; i++) {
         (void)ol_buf_printf(text, "\n  %8" PRIu64 "  ", news->top[i].inodes);
         say_path(text, news->top[i].path);
     }

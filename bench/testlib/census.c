@@ -24,43 +24,43 @@ struct level {
 };
 
 struct census_walk {
-    const struct ol_census *before;
-    struct ol_census now;
+    const struct ol_test_census *before;
+    struct ol_test_census now;
     struct ol_inode_map linked;
-    struct ol_census_news *news;
+    struct ol_test_census_news *news;
     dev_t dev;
     struct level *levels; /* owned; [i]: the directory whose entries have i + 1 components */
     size_t n_levels, open_levels;
 };
 
-void ol_census_fini(struct ol_census *census)
+void ol_test_census_fini(struct ol_test_census *census)
 {
     ol_seen_fini(&census->paths);
     census->cached = 0;
 }
 
-void ol_census_news_fini(struct ol_census_news *news)
+void ol_test_census_news_fini(struct ol_test_census_news *news)
 {
-    for (size_t i = 0; i < OL_CENSUS_TOP; i++)
+    for (size_t i = 0; i < OL_TEST_CENSUS_TOP; i++)
         free(news->top[i].path);
-    *news = (struct ol_census_news){.shared = 0};
+    *news = (struct ol_test_census_news){.shared = 0};
 }
 
-static int add_dir(struct ol_census_news *news, const char *path, uint64_t inodes)
+static int add_dir(struct ol_test_census_news *news, const char *path, uint64_t inodes)
 {
-    struct ol_census_dir *last = &news->top[OL_CENSUS_TOP - 1];
-    struct ol_census_dir dir = {.inodes = inodes};
+    struct ol_test_census_dir *last = &news->top[OL_TEST_CENSUS_TOP - 1];
+    struct ol_test_census_dir dir = {.inodes = inodes};
 
     if (last->path != NULL && last->inodes >= inodes)
         return 0;
     dir.path = strdup(path);
     if (dir.path == NULL)
         return -ENOMEM;
-    for (size_t i = 0; i < OL_CENSUS_TOP && dir.path != NULL; i++) {
-        struct ol_census_dir *at = &news->top[i];
+    for (size_t i = 0; i < OL_TEST_CENSUS_TOP && dir.path != NULL; i++) {
+        struct ol_test_census_dir *at = &news->top[i];
 
         if (at->path == NULL || at->inodes < dir.inodes) {
-            struct ol_census_dir pushed = *at;
+            struct ol_test_census_dir pushed = *at;
             *at = dir;
             dir = pushed;
         }
@@ -69,11 +69,11 @@ static int add_dir(struct ol_census_news *news, const char *path, uint64_t inode
     return 0;
 }
 
-int ol_census_news_add(struct ol_census_news *to, const struct ol_census_news *from)
+int ol_test_census_news_add(struct ol_test_census_news *to, const struct ol_test_census_news *from)
 {
     int r = 0;
 
-    for (size_t i = 0; r == 0 && i < OL_CENSUS_TOP && from->top[i].path != NULL; i++)
+    for (size_t i = 0; r == 0 && i < OL_TEST_CENSUS_TOP && from->top[i].path != NULL; i++)
         r = add_dir(to, from->top[i].path, from->top[i].inodes);
     to->shared += from->shared;
     return r;
@@ -209,16 +209,16 @@ static void walk_fini(struct census_walk *walk)
         ol_buf_fini(&walk->levels[i].path);
     free(walk->levels);
     ol_inode_map_fini(&walk->linked);
-    ol_census_fini(&walk->now);
+    ol_test_census_fini(&walk->now);
 }
 
-int ol_census_take(struct ol_census *census, int home_fd, struct ol_census_news *ret,
-                   struct ol_error *err)
+int ol_test_census_take(struct ol_test_census *census, int home_fd, struct ol_test_census_news *ret,
+                        struct ol_error *err)
 {
-    struct ol_census_news news = {.shared = 0};
+    struct ol_test_census_news news = {.shared = 0};
     struct census_walk walk = {
         .before = census,
-        .now = OL_CENSUS_INIT,
+        .now = OL_TEST_CENSUS_INIT,
         .linked = OL_INODE_MAP_INIT,
         .news = &news,
     };
@@ -231,14 +231,14 @@ int ol_census_take(struct ol_census *census, int home_fd, struct ol_census_news 
     if (r == 0 && ret != NULL && close_levels(&walk, 0) < 0)
         r = ol_error_nomem(err);
     if (r == 0) {
-        struct ol_census old = *census;
+        struct ol_test_census old = *census;
         *census = walk.now;
         walk.now = old;
     }
     if (r == 0 && ret != NULL)
         *ret = news;
     else
-        ol_census_news_fini(&news);
+        ol_test_census_news_fini(&news);
     walk_fini(&walk);
     return r;
 }

@@ -12,38 +12,38 @@
 
 #include <stdint.h>
 
-enum { OL_CENSUS_TOP = 5 };
+enum { OL_TEST_CENSUS_TOP = 5 };
 
 /* A directory of the home, and the new inodes directly in it. */
-struct ol_census_dir {
+struct ol_test_census_dir {
     char *path; /* owned; relative to the home, "" for the home itself */
     uint64_t inodes;
 };
 
-struct ol_census_news {
-    struct ol_census_dir top[OL_CENSUS_TOP]; /* most first; unused ones have no path */
+struct ol_test_census_news {
+    struct ol_test_census_dir top[OL_TEST_CENSUS_TOP]; /* most first; unused ones have no path */
     uint64_t shared; /* distinct inodes that were there and have a new name, directories aside */
 };
-void ol_census_news_fini(struct ol_census_news *news);
+void ol_test_census_news_fini(struct ol_test_census_news *news);
 /** Put from's directories and numbers to those of to. @return 0 or -ENOMEM */
-int ol_census_news_add(struct ol_census_news *to, const struct ol_census_news *from);
+int ol_test_census_news_add(struct ol_test_census_news *to, const struct ol_test_census_news *from);
 
-struct ol_census {
+struct ol_test_census {
     struct ol_seen paths; /* all there were when last looked at */
     uint64_t cached;      /* whiteouts kept in layers' work/work that have no other name */
 };
-#define OL_CENSUS_INIT                                                                             \
+#define OL_TEST_CENSUS_INIT                                                                        \
     {                                                                                              \
         .cached = 0                                                                                \
     }
-void ol_census_fini(struct ol_census *census);
+void ol_test_census_fini(struct ol_test_census *census);
 
 /**
  * Look at the home again. What is mounted in it is not entered.
- * @param ret  what is new; ol_census_news_fini() it. NULL: do not ask
+ * @param ret  what is new; ol_test_census_news_fini() it. NULL: do not ask
  * @return 0 or negative errno; on failure the census is as it was
  */
-int ol_census_take(struct ol_census *census, int home_fd, struct ol_census_news *ret,
-                   struct ol_error *err);
+int ol_test_census_take(struct ol_test_census *census, int home_fd, struct ol_test_census_news *ret,
+                        struct ol_error *err);
 
 #endif

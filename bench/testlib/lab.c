@@ -97,7 +97,7 @@ static int open_engine(struct ol_test_lab *lab, struct ol_test_driver *driver, u
     if (r == 0)
         r = driver->ops->usage(driver->engine, &driver->usage, err);
     if (r == 0)
-        r = ol_census_take(&driver->census, driver->ops->home(driver->engine), NULL, err);
+        r = ol_test_census_take(&driver->census, driver->ops->home(driver->engine), NULL, err);
     driver->empty = driver->usage;
     return r;
 }
@@ -111,7 +111,7 @@ static int open_driver(struct ol_test_lab *lab, unsigned index, bool *ret_host,
     *driver = (struct ol_test_driver){
         .name = lab->names[index],
         .ops = ol_engine_ops_of(lab->names[index]),
-        .census = OL_CENSUS_INIT,
+        .census = OL_TEST_CENSUS_INIT,
     };
     lab->n_drivers++;
     r = ol_test_predict_open(driver, err);
@@ -157,7 +157,7 @@ static int close_lab(struct ol_test_lab *lab, struct ol_error *err)
 
         driver->ops->close(driver->engine);
         ol_test_predict_close(driver);
-        ol_census_fini(&driver->census);
+        ol_test_census_fini(&driver->census);
         free(driver->dir);
     }
     ol_test_steps_free(lab);

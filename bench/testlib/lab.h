@@ -22,7 +22,7 @@ enum {
 /* One driver's part of a step. */
 struct ol_test_result {
     struct ol_engine_usage added;
-    struct ol_census_news news;
+    struct ol_test_census_news news;
     bool has_prediction;
     struct ol_inode_kinds predicted;
     const char *unpredicted; /* static; why there is no prediction */
@@ -53,7 +53,7 @@ struct ol_test_driver {
     struct ol_engine *engine;            /* owned */
     char *dir;                           /* owned; the engine's */
     struct ol_engine_usage empty, usage; /* at first, and as last counted */
-    struct ol_census census;
+    struct ol_test_census census;
 
     /* What the cost model knows; law is meaningful with has_law. */
     bool has_law, naive_diff;

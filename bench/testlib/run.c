@@ -291,16 +291,18 @@ static int remove_one(struct ol_test_lab *lab, bool image, unsigned index,
 {
     const char *what = image ? "image" : "container";
     bool *gone = image ? lab->image_gone : lab->container_gone;
+    int r;
 
     if (index >= (image ? lab->n_images : lab->n_containers) || gone[index])
         return ol_error_set(err, -ENOENT, "there is no %s %u%s", what, index,
                             index < OL_TEST_CONTAINERS_MAX && gone[index] ? " any more" : "");
     if (lab->is_mounted && !image && index + 1 == lab->n_containers)
         return ol_error_set(err, -EBUSY, "container %u is mounted still", index);
-    gone[index] = true;
-    lab->is_over = lab->is_over || image;
-    return ol_test_step_run(lab, image ? "image.remove" : "container.remove", index,
-                            image ? remove_image : remove_container, &index, ret, err);
+    r = ol_test_step_run(lab, image ? "image.remove" : "container.remove", index,
+                         image ? remove_image : remove_container, &index, ret, err);
+    gone[index] = r == 0;
+    lab->is_over = lab->is_over || (image && r == 0);
+    return r;
 }
 
 const struct ol_test_step *ol_test_container_remove_at(struct ol_test_lab *lab, unsigned index,

@@ -30,7 +30,7 @@ void ol_test_steps_free(struct ol_test_lab *lab)
 
         lab->steps = step->next;
         for (size_t i = 0; i < lab->n_drivers; i++)
-            ol_census_news_fini(&step->results[i].news);
+            ol_test_census_news_fini(&step->results[i].news);
         free(step);
     }
 }
@@ -49,7 +49,8 @@ int ol_test_step_count(struct ol_test_step *step, struct ol_test_driver *driver,
     int r = driver->ops->usage(driver->engine, &now, err);
 
     if (r == 0)
-        r = ol_census_take(&driver->census, driver->ops->home(driver->engine), &result->news, err);
+        r = ol_test_census_take(&driver->census, driver->ops->home(driver->engine), &result->news,
+                                err);
     if (r < 0)
         return ol_error_wrap(err, r, "counting");
     result->added = now;
@@ -68,7 +69,7 @@ int ol_test_step_merge(struct ol_test_step *to, const struct ol_test_step *part,
         const struct ol_test_result *of = &part->results[i];
         bool first = !sum->has_prediction && sum->unpredicted == NULL;
 
-        r = ol_census_news_add(&sum->news, &of->news);
+        r = ol_test_census_news_add(&sum->news, &of->news);
         ol_engine_usage_sum(&sum->added, &of->added, 1);
         ol_inode_kinds_add(&sum->predicted, &of->predicted, 1);
         sum->has_prediction = of->has_prediction && (first || sum->has_prediction);
