@@ -398,6 +398,27 @@ static void layer_source__scan_digests_compressed_input(void **state)
     ol_buf_fini(&s.text);
 }
 
+static void layer_source__scan_digests_when_told(void **state)
+{
+    struct layer_fixture *f = *state;
+    char want[OL_DIGEST_SIZE];
+
+    add_for_scan(&f->tar);
+    tarball_end(&f->tar);
+    assert_int_equal(ol_digest_of(f->tar.data, f->tar.len, want, NULL), 0);
+    assert_ok(ol_layer_scan_digest(&OL_INPUT_FD(tarball_fd(&f->tar)), OL_SCAN_DIGEST, NULL, NULL,
+                                   NULL, &f->res, &f->err),
+              &f->err);
+    assert_string_equal(f->res.diff_id, want); /* of a file whose contents could be skipped */
+    assert_int_equal(f->res.entries, 6);
+    tarball_compress(&f->tar, TARBALL_ZSTD);
+    assert_ok(ol_layer_scan_digest(&OL_INPUT_FD(tarball_fd(&f->tar)), OL_SCAN_NO_DIGEST, NULL, NULL,
+                                   NULL, &f->res, &f->err),
+              &f->err);
+    assert_string_equal(f->res.diff_id, "");
+    assert_int_equal(f->res.entries, 6);
+}
+
 static void layer_source__scan_notices_truncated_content(void **state)
 {
     struct layer_fixture *f = *state;
@@ -447,6 +468,7 @@ int main(void)
         TEST(layer_source__failure_does_not_wait_for_the_writer),
         TEST(layer_source__scan_seeks_in_plain_files),
         TEST(layer_source__scan_digests_compressed_input),
+        TEST(layer_source__scan_digests_when_told),
         TEST(layer_source__scan_notices_truncated_content),
         TEST(layer_source__scan_stops_when_told),
     };
