@@ -68,7 +68,8 @@ static int check(struct ol_cli *cli, const struct args *args, struct findings *f
     int r = engine_open_checking(cli, &args->engine, add, found, &engine, err);
 
     if (r == 0)
-        r = ol_images_check(ol_engine_images(engine), &options, add, found, err);
+        r = ol_images_check(ol_engine_images(engine), ol_engine_containers(engine), &options, add,
+                            found, err);
     ol_engine_close(engine);
     return r < 0 ? r : print(cli, args, found, err);
 }

@@ -59,7 +59,8 @@ static int drop_without_record(const struct ol_store_container *layer, void *dat
 }
 
 int ol_containers_open(const char *root, const char *driver, struct ol_images *images,
-                       struct ol_containers **ret, struct ol_error *err)
+                       enum ol_containers_mode mode, struct ol_containers **ret,
+                       struct ol_error *err)
 {
     struct ol_containers *containers = calloc(1, sizeof *containers);
     int r;
@@ -73,8 +74,8 @@ int ol_containers_open(const char *root, const char *driver, struct ol_images *i
         containers->path = NULL;
     r = containers->driver == NULL || containers->path == NULL
             ? ol_error_nomem(err)
-            : ol_container_files_open(containers, err);
-    if (r == 0)
+            : ol_container_files_open(containers, mode, err);
+    if (r == 0 && mode == OL_CONTAINERS_USE)
         r = ol_store_container_list(ol_images_layers(images), drop_without_record, containers, err);
     if (r < 0) {
         ol_containers_close(containers);
@@ -191,9 +192,9 @@ int ol_containers_layer(struct ol_containers *containers, const struct ol_contai
 
     if (r < 0)
         return ol_error_set(err, r,
-                            "the layers of container '%s' are gone: 'overlab container rm %s' "
-                            "removes what is left of it",
-                            container->name, container->name);
+                            "the layers of container '%s' are gone: 'overlab container rm -d %s "
+                            "%s' removes what is left of it",
+                            container->name, container->driver, container->name);
     memcpy(ret, layer.mount_id, OL_HEX_SIZE);
     return 0;
 }

@@ -34,14 +34,18 @@ struct ol_container {
 void ol_container_fini(struct ol_container *container);
 #define ol_auto_container __attribute__((cleanup(ol_container_fini)))
 
+enum ol_containers_mode {
+    OL_CONTAINERS_USE,   /* the directory is made, what a killed process left is removed: records
+                            written aside, layers of containers of this driver without a record */
+    OL_CONTAINERS_CHECK, /* nothing is made or removed; only for ol_images_check() */
+};
 /**
- * Open (or make) <root>/containers for one driver's image store, which is borrowed and must outlive
- * it. What a killed process left is removed: records written aside, and layers of containers of
- * this driver that have no record.
+ * Open <root>/containers for one driver's image store, which is borrowed and must outlive it.
  * @param driver  its name without options
  */
 int ol_containers_open(const char *root, const char *driver, struct ol_images *images,
-                       struct ol_containers **ret, struct ol_error *err);
+                       enum ol_containers_mode mode, struct ol_containers **ret,
+                       struct ol_error *err);
 void ol_containers_close(struct ol_containers *containers); /* accepts NULL */
 
 /** dockerd's rule: a letter or digit, then one or more of these and "_.-". */

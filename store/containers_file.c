@@ -56,6 +56,11 @@ static struct aside aside(const char *id)
     return aside;
 }
 
+bool ol_container_file_is_aside(const char *name)
+{
+    return strncmp(name, ASIDE, strlen(ASIDE)) == 0;
+}
+
 static int remove_aside(const struct ol_containers *containers, struct ol_error *err)
 {
     ol_auto_dirents struct ol_dirents names = OL_DIRENTS_INIT;
@@ -64,21 +69,27 @@ static int remove_aside(const struct ol_containers *containers, struct ol_error 
     if (r < 0)
         return ol_error_sys(err, -r, "cannot read '%s'", containers->path);
     for (size_t i = 0; r == 0 && i < names.count; i++)
-        if (strncmp(names.items[i].name, ASIDE, strlen(ASIDE)) == 0)
+        if (ol_container_file_is_aside(names.items[i].name))
             r = ol_tree_remove(containers->dir_fd, names.items[i].name, err);
     return r;
 }
 
-int ol_container_files_open(struct ol_containers *containers, struct ol_error *err)
+int ol_container_files_open(struct ol_containers *containers, enum ol_containers_mode mode,
+                            struct ol_error *err)
 {
+    bool use = mode == OL_CONTAINERS_USE;
     ol_auto_fd int lock = -1;
-    int r = ol_fs_mkdir_path(containers->path, 0700, err);
+    int r = use ? ol_fs_mkdir_path(containers->path, 0700, err) : 0;
 
     if (r < 0)
         return ol_error_wrap(err, r, "cannot make '%s'", containers->path);
     containers->dir_fd = open(containers->path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (containers->dir_fd < 0 && !use && errno == ENOENT)
+        return 0;
     if (containers->dir_fd < 0)
         return ol_error_sys(err, errno, "cannot open '%s'", containers->path);
+    if (!use)
+        return 0;
     r = lock_all(containers, &lock, err);
     return r < 0 ? r : remove_aside(containers, err);
 }
@@ -120,8 +131,8 @@ int ol_container_parse(struct ol_container *container, const char *what, struct 
     return 0;
 }
 
-static int read_record(const struct ol_containers *containers, const char *id,
-                       struct ol_container *ret, struct ol_error *err)
+int ol_container_file_read(const struct ol_containers *containers, const char *id,
+                           struct ol_container *ret, struct ol_error *err)
 {
     ol_auto_buf struct ol_buf text = OL_BUF_INIT;
     ol_auto_free char *what = NULL;
@@ -165,7 +176,7 @@ int ol_container_list_read(const struct ol_containers *containers, struct ol_con
     for (size_t i = 0; r == 0 && i < names.count; i++) {
         if (!ol_layerdb_id_valid(names.items[i].name))
             continue;
-        r = read_record(containers, names.items[i].name, &list[count], &why);
+        r = ol_container_file_read(containers, names.items[i].name, &list[count], &why);
         if (r == 0) {
             count++;
             continue;

@@ -8,19 +8,25 @@
 struct ol_containers {
     char *path;               /* owned: <root>/containers */
     char *driver;             /* owned; without options */
-    int dir_fd;               /* owned */
+    int dir_fd;               /* owned; -1 where one that is checked is missing */
     struct ol_images *images; /* borrowed */
 };
 
 /* --- containers_file.c: see docs/formats/containers.md --- */
-/** Open the directory, made where it is missing, and remove what was written aside. */
-int ol_container_files_open(struct ol_containers *containers, struct ol_error *err);
+/** Open the directory; to use it, make it where it is missing and remove what was written aside. */
+int ol_container_files_open(struct ol_containers *containers, enum ol_containers_mode mode,
+                            struct ol_error *err);
 /** Write the record, unless its name is taken (-EEXIST). One step makes it exist. */
 int ol_container_file_write(struct ol_containers *containers, const struct ol_container *container,
                             struct ol_error *err);
 /** From now on it does not exist. */
 int ol_container_file_remove(struct ol_containers *containers, const char *id,
                              struct ol_error *err);
+/** True for the names of records written aside. */
+bool ol_container_file_is_aside(const char *name);
+/** Read and check one. ret may hold something after a failure, too: release it. */
+int ol_container_file_read(const struct ol_containers *containers, const char *id,
+                           struct ol_container *ret, struct ol_error *err);
 bool ol_container_file_exists(const struct ol_containers *containers, const char *id);
 
 /** All records, of whatever driver, sorted by id. Release with ol_container_list_free(). */

@@ -49,8 +49,9 @@ int ol_engine_open(const struct ol_engine_config *config, struct ol_engine **ret
         options.tar_split = (ol_driver_caps(engine->driver) & OL_CAP_KEEPS_DATA) != 0;
         r = ol_images_open(dir, engine->driver, &options, &engine->images, err);
     }
-    if (r == 0 && config->problem == NULL) /* which would clean up */
+    if (r == 0)
         r = ol_containers_open(config->root, strrchr(dir, '/') + 1, engine->images,
+                               config->problem == NULL ? OL_CONTAINERS_USE : OL_CONTAINERS_CHECK,
                                &engine->containers, err);
     if (r < 0) {
         ol_engine_close(engine);

@@ -37,7 +37,7 @@ void ol_engine_close_stores(struct ol_engine *engine);
 struct ol_driver *ol_engine_driver(struct ol_engine *engine);
 struct ol_images *ol_engine_images(struct ol_engine *engine);
 struct ol_store *ol_engine_layers(struct ol_engine *engine);
-/** NULL where problems are told. */
+/** Only to be checked where problems are told. */
 struct ol_containers *ol_engine_containers(struct ol_engine *engine);
 
 #endif

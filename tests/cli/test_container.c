@@ -342,8 +342,10 @@ static void container__whose_layers_are_gone_is_listed_and_removed(void **state)
     assert_int_equal(ol_tree_remove(f->dir.fd, path, NULL), 0);
     run(f, &r, 0, "container", "ls");
     assert_out(&r, "(its layers are gone)");
+    run(f, &r, 1, "check-store");
+    assert_out(&r, "container 'lost' has lost its layers");
     run(f, &r, 1, "commit", "lost");
-    assert_err(&r, "'overlab container rm lost' removes what is left");
+    assert_err(&r, "'overlab container rm -d overlay2 lost' removes what is left");
     run(f, &r, 0, "container", "rm", "lost");
     run(f, &r, 0, "container", "ls");
     assert_null(strstr(r.out, "lost"));

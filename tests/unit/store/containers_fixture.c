@@ -155,7 +155,9 @@ char *containers_check(struct containers_fixture *f, bool content)
 
     containers_shut(f);
     assert_ok(ol_engine_open(&config, &engine, &err), &err);
-    assert_ok(ol_images_check(ol_engine_images(engine), &how, note_problem, &told, &err), &err);
+    assert_ok(ol_images_check(ol_engine_images(engine), ol_engine_containers(engine), &how,
+                              note_problem, &told, &err),
+              &err);
     ol_engine_close(engine);
     return text_of("%s", ol_buf_str(&told));
 }

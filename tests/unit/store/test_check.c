@@ -79,7 +79,7 @@ static void check(struct fixture *f, bool content)
     f->base->options.problem_data = f;
     images_reopen(f->base);
     f->base->options = before;
-    assert_ok(ol_images_check(f->base->images, &how, note, f, &err), &err);
+    assert_ok(ol_images_check(f->base->images, NULL, &how, note, f, &err), &err);
     images_shut(f->base);
 }
 
@@ -249,6 +249,61 @@ static void check__tells_changed_content(void **state)
     assert_int_equal(f->problems, 1);
 }
 
+/* The record is there, and makes another tar or none. */
+static void check__tells_a_damaged_tar_split(void **state)
+{
+    struct fixture *f = *state;
+    ol_auto_free char *name = text_of("layerdb/sha256/%s/tar-split.json.gz",
+                                      ol_digest_hex(f->layer.chain_id));
+    ol_auto_free char *path = text_of("%s/%s", f->base->dir_path, name);
+    struct stat st;
+
+    assert_int_equal(stat(path, &st), 0);
+    assert_int_equal(truncate(path, st.st_size - 9), 0); /* in the end of its gzip */
+    check(f, false);
+    assert_string_equal(f->text, "");
+    check(f, true);
+    assert_told(f, f->layer.chain_id);
+    assert_int_equal(f->problems, 1);
+    images_overwrite(f->base, name, "no gzip at all");
+    check(f, true);
+    assert_told(f, f->layer.chain_id);
+    assert_int_equal(unlink(path), 0); /* without it there is nothing to hold against the DiffID */
+    check(f, true);
+    assert_string_equal(f->text, "");
+}
+
+/* Content is the same, the headers are not. */
+static void check__tells_a_layer_whose_tar_is_another_one(void **state)
+{
+    struct fixture *f = *state;
+    struct images_fixture *base = f->base;
+    ol_auto_error struct ol_error err = OL_ERROR_INIT;
+    struct tarball tar = TARBALL_INIT;
+    struct ol_store_layer other;
+    ol_auto_free char *from = NULL;
+    ol_auto_free char *to = text_of("%s/layerdb/sha256/%s/tar-split.json.gz", base->dir_path,
+                                    ol_digest_hex(f->layer.chain_id));
+
+    images_reopen(base);
+    tarball_add_file(&tar, "d/file", "d/file"); /* without the directory */
+    tarball_end(&tar);
+    const struct ol_input input = OL_INPUT_FD(tarball_fd(&tar));
+    assert_ok(ol_store_register(ol_images_layers(base->images), NULL, &input, NULL, &other, NULL,
+                                NULL, NULL, &err),
+              &err);
+    tarball_fini(&tar);
+    images_shut(base);
+    from = text_of("%s/layerdb/sha256/%s/tar-split.json.gz", base->dir_path,
+                   ol_digest_hex(other.chain_id));
+    assert_int_equal(rename(from, to), 0);
+    check(f, true);
+    assert_told(f, "makes DiffID");
+    assert_told(f, f->layer.diff_id);
+    assert_told(f, "used by no image"); /* the other one */
+    assert_int_equal(f->problems, 2);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
@@ -264,6 +319,8 @@ int main(void)
         TEST(check__tells_what_nobody_owns),
         TEST(check__tells_a_layer_nobody_uses),
         TEST(check__tells_changed_content),
+        TEST(check__tells_a_damaged_tar_split),
+        TEST(check__tells_a_layer_whose_tar_is_another_one),
     };
 
     return cmocka_run_group_tests_name("check", tests, NULL, NULL);

@@ -412,7 +412,7 @@ static void layers__that_are_gone_are_told_and_the_record_can_go(void **state)
     assert_ok(find(f, "box", &c, &err), &err);
     assert_int_equal(ol_containers_layer(f->containers, &c, layer, &err), -ENOENT);
     assert_message(&err, "container 'box'");
-    assert_message(&err, "overlab container rm box");
+    assert_message(&err, "overlab container rm -d vfs box");
     assert_ok(ol_containers_remove(f->containers, &c, &err), &err);
     assert_names(f, "");
 }
