@@ -223,8 +223,7 @@ void ol_assert_inodes_as_predicted_at(const char *driver, const struct ol_test_s
         if (!result->has_prediction) {
             ol_test_fail(file, line, "%s: there is no prediction for %s %u: %s", name, step->name,
                          step->index,
-                         result->unpredicted != NULL ? result->unpredicted
-                                                     : "the cost model has no law for removing");
+                         result->unpredicted != NULL ? result->unpredicted : "nothing was done");
         } else if (!same_kinds(&result->added.kinds, &result->predicted)) {
             struct ol_buf *text = begin(step, i, "added", result->added.inodes, "inodes");
 

@@ -2,16 +2,12 @@
 /* Changing a container: by a callback, by a program, by seeded operations. */
 #include "bench/testlib/lab.h"
 
-#include "bench/oracle/model_internal.h"
 #include "common/cleanup.h"
 #include "common/process.h"
 #include "drivers/rootfs.h"
 
 #include <errno.h>
 #include <time.h>
-
-static const char by_hand[] = "only seeded changes can be told beforehand; predict the commit";
-static const char not_first[] = "the container was changed before";
 
 /* What to do with a container's root: one of the three. */
 struct change {
@@ -48,19 +44,15 @@ static int run_program(const struct ol_test_root *root, const char *const *argv,
 
 /* Planned for each driver on its own model: all of them are of the same tree. */
 static int run_seeded(struct ol_test_driver *driver, const struct change *change, uint64_t seed,
-                      struct ol_test_result *result, struct ol_error *err)
+                      struct ol_inode_kinds *ret_planned, struct ol_error *err)
 {
     struct ol_plan *plan = NULL;
-    struct ol_inode_kinds kinds;
-    int r = ol_test_predict_plan(driver, change->mix, change->bytes, seed, &plan, err);
+    int r = ol_test_predict_plan(&driver->forecast, change->mix, change->bytes, seed, &plan, err);
 
     if (r < 0)
         return r;
+    ol_plan_predict(plan, driver->forecast.way.law, ret_planned);
     r = driver->ops->change(driver->engine, plan, err);
-    if (r == 0 && driver->has_law) {
-        ol_plan_predict(plan, driver->law, &kinds);
-        ol_inode_kinds_add(&result->predicted, &kinds, 1);
-    }
     ol_plan_free(plan);
     return r;
 }
@@ -94,10 +86,11 @@ static int run_by_hand(struct ol_test_step *step, struct ol_test_driver *driver,
  */
 static void pass_second(const struct ol_test_driver *driver)
 {
+    bool compares = ol_test_predict_compares_trees(&driver->forecast);
     struct timespec now;
 
     (void)clock_gettime(CLOCK_REALTIME, &now); /* cannot fail with this clock */
-    while (driver->compares_trees && now.tv_sec == driver->newest_s) {
+    while (compares && now.tv_sec == driver->forecast.newest_s) {
         const struct timespec rest = {.tv_nsec = 1000000000L - now.tv_nsec};
         (void)nanosleep(&rest, NULL); /* interrupted: it sleeps again */
         (void)clock_gettime(CLOCK_REALTIME, &now);
@@ -105,37 +98,32 @@ static void pass_second(const struct ol_test_driver *driver)
 }
 
 static int change_mounted(struct ol_test_step *step, struct ol_test_driver *driver,
-                          const struct change *change, struct ol_error *err)
+                          const struct change *change, struct ol_inode_kinds *ret_planned,
+                          struct ol_error *err)
 {
     struct ol_test_lab *lab = step->lab;
 
     return change->mix != NULL
-               ? run_seeded(driver, change, lab->seed + lab->n_images + lab->n_changes,
-                            ol_test_step_result(step, driver), err)
+               ? run_seeded(driver, change, lab->seed + lab->n_images + lab->n_changes, ret_planned,
+                            err)
                : run_by_hand(step, driver, change, err);
 }
 
 /* Mounting and unmounting belong to the step when nobody mounted before. */
 static int mount_and_change(struct ol_test_step *step, struct ol_test_driver *driver,
-                            const struct change *change, struct ol_error *err)
+                            const struct change *change, struct ol_inode_kinds *ret_planned,
+                            struct ol_error *err)
 {
-    struct ol_test_result *result = ol_test_step_result(step, driver);
-    bool mounts = step->lab->view != OL_VIEW_DIRECT;
-    struct ol_test_result part = {.has_prediction = false};
     int unmounted;
     int r;
 
     if (step->lab->is_mounted)
-        return change_mounted(step, driver, change, err);
+        return change_mounted(step, driver, change, ret_planned, err);
     r = driver->ops->mount(driver->engine, err);
     if (r < 0)
         return r;
-    r = change_mounted(step, driver, change, err);
+    r = change_mounted(step, driver, change, ret_planned, err);
     unmounted = driver->ops->unmount(driver->engine, r < 0 ? NULL : err);
-    for (int unmount = 0; unmount <= 1; unmount++) {
-        ol_test_predict_mount(driver, mounts, unmount != 0, &part);
-        ol_inode_kinds_add(&result->predicted, &part.predicted, 1);
-    }
     return r < 0 ? r : unmounted;
 }
 
@@ -144,18 +132,23 @@ static int change_one(struct ol_test_step *step, struct ol_test_driver *driver, 
 {
     const struct change *change = data;
     struct ol_test_result *result = ol_test_step_result(step, driver);
+    struct ol_inode_kinds planned;
     int r;
 
     pass_second(driver);
-    r = mount_and_change(step, driver, change, err);
+    r = mount_and_change(step, driver, change, &planned, err);
     if (r == 0)
         r = ol_test_step_count(step, driver, err);
-    result->has_prediction = driver->has_law && change->mix != NULL && step->lab->n_changes == 0;
-    if (change->mix == NULL)
-        result->unpredicted = by_hand;
-    else if (step->lab->n_changes > 0)
-        result->unpredicted = not_first;
-    return r;
+    if (r < 0)
+        return r;
+    ol_test_predict_change(&driver->forecast, change->mix != NULL ? &planned : NULL,
+                           !step->lab->is_mounted, driver->census.cached > driver->cached_before,
+                           result);
+    if (change->mix != NULL && step->lab->n_changes > 0) {
+        result->has_prediction = false;
+        result->unpredicted = "the container was changed before";
+    }
+    return 0;
 }
 
 static int change_all(struct ol_test_lab *lab, const struct change *change,

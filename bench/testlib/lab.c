@@ -114,9 +114,7 @@ static int open_driver(struct ol_test_lab *lab, unsigned index, bool *ret_host,
         .census = OL_TEST_CENSUS_INIT,
     };
     lab->n_drivers++;
-    r = ol_test_predict_open(driver, err);
-    if (r == 0 && driver->has_law && driver->law == OL_LAW_NULL)
-        r = ol_error_set(err, -EINVAL, "it keeps nothing that could be counted");
+    r = ol_test_predict_open(&driver->forecast, driver->name, lab->view != OL_VIEW_DIRECT, err);
     if (r == 0) {
         r = open_engine(lab, driver, index, err);
         *ret_host = r == -ENOTSUP || r == -EPERM;
@@ -156,7 +154,7 @@ static int close_lab(struct ol_test_lab *lab, struct ol_error *err)
         struct ol_test_driver *driver = &lab->drivers[i];
 
         driver->ops->close(driver->engine);
-        ol_test_predict_close(driver);
+        ol_test_predict_close(&driver->forecast);
         ol_test_census_fini(&driver->census);
         free(driver->dir);
     }

@@ -9,6 +9,7 @@
 
 #include "bench/harness/backing.h"
 #include "bench/harness/engine.h"
+#include "bench/oracle/held.h"
 #include "bench/testlib/census.h"
 #include "bench/testlib/overlab/test.h"
 #include "bench/workloads/workload.h"
@@ -47,6 +48,18 @@ struct ol_test_root {
     unsigned index;
 };
 
+/* What the cost model knows of a driver's storage. */
+struct ol_test_forecast {
+    const char *unpredicted; /* static; why nothing can be said any more, or NULL */
+    struct ol_held_way way;
+    struct ol_model *model;               /* owned; the newest image */
+    struct ol_held_layer *layers;         /* owned; the imported ones, then those of commits */
+    struct ol_held_container *containers; /* owned */
+    size_t *committed;                    /* owned; per commit: number of its layer from 1, or 0 */
+    size_t n_layers, n_imported, n_containers, n_commits;
+    int64_t newest_s; /* latest time of a file in the newest image's layers */
+};
+
 struct ol_test_driver {
     char *name; /* owned by the lab's list of names */
     const struct ol_engine_ops *ops;
@@ -55,15 +68,8 @@ struct ol_test_driver {
     struct ol_engine_usage empty, usage; /* at first, and as last counted */
     struct ol_test_census census;
 
-    /* What the cost model knows; law is meaningful with has_law. */
-    bool has_law, naive_diff;
-    bool compares_trees; /* for a diff; its law says so, or an option */
-    enum ol_law law;
-    struct ol_model *model;        /* owned; the newest image */
-    struct ol_inode_kinds created; /* what creating the newest container was predicted to add */
-    bool fresh_image;              /* nothing was made from the newest image yet */
-    uint64_t cached_before;        /* cached whiteouts when the newest container was made */
-    int64_t newest_s;              /* latest time of a file in the newest image's layers */
+    struct ol_test_forecast forecast;
+    uint64_t cached_before; /* cached whiteouts when the newest container was made */
 };
 
 struct ol_test_lab {
@@ -77,6 +83,7 @@ struct ol_test_lab {
     const struct ol_test_step **layers; /* owned array; the steps of the imported layers */
     unsigned n_layers, n_containers, n_images, n_changes; /* n_changes: of the newest container */
     bool *container_gone, *image_gone;                    /* owned */
+    bool is_committed;                                    /* the newest container */
     bool is_mounted;                                      /* by ol_test_mount() */
     bool is_over;                                         /* an image was removed */
     struct ol_test_root root;                             /* while a change goes on */
@@ -120,22 +127,37 @@ int ol_test_step_run(struct ol_test_lab *lab, const char *name, unsigned index,
                      ol_test_driver_fn *fn, const void *data, struct ol_test_step **ret,
                      struct ol_error *err);
 
-/* ---- predict.c: what each step should add. All set the step's prediction, or say why not. ---- */
+/* ---- predict.c: what each step should add, or why that cannot be said ---- */
 
-int ol_test_predict_open(struct ol_test_driver *driver, struct ol_error *err);
-void ol_test_predict_close(struct ol_test_driver *driver);
+/** @param name  the driver's. @return -EINVAL one that keeps nothing. Close it in any case. */
+int ol_test_predict_open(struct ol_test_forecast *forecast, const char *name, bool mounts,
+                         struct ol_error *err);
+void ol_test_predict_close(struct ol_test_forecast *forecast);
+/** Whether a commit's changes are found by comparing two trees. */
+bool ol_test_predict_compares_trees(const struct ol_test_forecast *forecast);
 /** @param skipped  entries that could not be made here */
-int ol_test_predict_layer(struct ol_test_driver *driver, const struct ol_input *tar, bool base,
+int ol_test_predict_layer(struct ol_test_forecast *forecast, const struct ol_input *tar,
                           uint64_t skipped, struct ol_test_result *ret, struct ol_error *err);
-int ol_test_predict_create(struct ol_test_driver *driver, struct ol_test_result *ret,
+int ol_test_predict_create(struct ol_test_forecast *forecast, struct ol_test_result *ret,
                            struct ol_error *err);
-void ol_test_predict_mount(const struct ol_test_driver *driver, bool mounts, bool unmount,
+void ol_test_predict_mount(struct ol_test_forecast *forecast, bool unmount,
                            struct ol_test_result *ret);
 /** A plan of seeded changes on the newest image, which stays as it is. */
-int ol_test_predict_plan(const struct ol_test_driver *driver, const struct ol_change_mix *mix,
+int ol_test_predict_plan(const struct ol_test_forecast *forecast, const struct ol_change_mix *mix,
                          uint64_t bytes, uint64_t seed, struct ol_plan **ret, struct ol_error *err);
+/**
+ * After the change was counted into ret.
+ * @param planned        what was to be added; NULL: nobody could know
+ * @param leaves_cached  it left a cached whiteout without another name
+ */
+void ol_test_predict_change(struct ol_test_forecast *forecast, const struct ol_inode_kinds *planned,
+                            bool mounted_here, bool leaves_cached, struct ol_test_result *ret);
 /** @param diff_fd  the tar of what the container changed */
-int ol_test_predict_commit(struct ol_test_driver *driver, int diff_fd, uint64_t freed_whiteouts,
+int ol_test_predict_commit(struct ol_test_forecast *forecast, int diff_fd,
                            struct ol_test_result *ret, struct ol_error *err);
+void ol_test_predict_container_remove(const struct ol_test_forecast *forecast, unsigned index,
+                                      struct ol_test_result *ret);
+void ol_test_predict_image_remove(const struct ol_test_forecast *forecast, unsigned index,
+                                  struct ol_test_result *ret);
 
 #endif

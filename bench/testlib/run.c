@@ -36,7 +36,7 @@ static int import_layer(struct ol_test_step *step, struct ol_test_driver *driver
         r = ol_image_layer_open(layer->image, layer->index, &stream, err);
     if (r < 0)
         return r;
-    r = ol_test_predict_layer(driver, &stream.input, step->index == 0, report.skipped_devices,
+    r = ol_test_predict_layer(&driver->forecast, &stream.input, report.skipped_devices,
                               ol_test_step_result(step, driver), err);
     closed = ol_image_layer_close(&stream, r < 0 ? NULL : err);
     return r < 0 ? r : closed;
@@ -126,7 +126,9 @@ static int create(struct ol_test_step *step, struct ol_test_driver *driver, cons
     if (r == 0)
         r = ol_test_step_count(step, driver, err);
     driver->cached_before = driver->census.cached;
-    return r < 0 ? r : ol_test_predict_create(driver, ol_test_step_result(step, driver), err);
+    return r < 0
+               ? r
+               : ol_test_predict_create(&driver->forecast, ol_test_step_result(step, driver), err);
 }
 
 static int container_create(struct ol_test_lab *lab, struct ol_test_step **ret,
@@ -144,6 +146,7 @@ static int container_create(struct ol_test_lab *lab, struct ol_test_step **ret,
     r = ol_test_step_run(lab, "container.create", lab->n_containers, create, NULL, ret, err);
     lab->n_containers++;
     lab->n_changes = 0;
+    lab->is_committed = false;
     return r;
 }
 
@@ -166,8 +169,7 @@ static int do_mount(struct ol_test_step *step, struct ol_test_driver *driver, co
 
     if (r == 0)
         r = ol_test_step_count(step, driver, err);
-    ol_test_predict_mount(driver, step->lab->view != OL_VIEW_DIRECT, unmount != NULL,
-                          ol_test_step_result(step, driver));
+    ol_test_predict_mount(&driver->forecast, unmount != NULL, ol_test_step_result(step, driver));
     return r;
 }
 
@@ -232,7 +234,6 @@ static int commit(struct ol_test_step *step, struct ol_test_driver *driver, cons
 {
     const char *place = ol_backing_path(step->lab->backing);
     ol_auto_fd int fd = open(place, O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
-    uint64_t freed = driver->census.cached - driver->cached_before;
     int r;
 
     (void)data;
@@ -241,9 +242,9 @@ static int commit(struct ol_test_step *step, struct ol_test_driver *driver, cons
     r = commit_counted(step, driver, fd, err);
     if (r == 0 && lseek(fd, 0, SEEK_SET) < 0)
         r = ol_error_sys(err, errno, "cannot read a temporary file again");
-    return r < 0
-               ? r
-               : ol_test_predict_commit(driver, fd, freed, ol_test_step_result(step, driver), err);
+    return r < 0 ? r
+                 : ol_test_predict_commit(&driver->forecast, fd, ol_test_step_result(step, driver),
+                                          err);
 }
 
 static int commit_all(struct ol_test_lab *lab, struct ol_test_step **ret, struct ol_error *err)
@@ -256,6 +257,7 @@ static int commit_all(struct ol_test_lab *lab, struct ol_test_step **ret, struct
         return r;
     r = ol_test_step_run(lab, "commit", lab->n_images - 1, commit, NULL, ret, err);
     lab->n_images++;
+    lab->is_committed = true;
     return r;
 }
 
@@ -273,17 +275,25 @@ const struct ol_test_step *ol_test_commit_at(struct ol_test_lab *lab, const char
 static int remove_container(struct ol_test_step *step, struct ol_test_driver *driver,
                             const void *data, struct ol_error *err)
 {
-    int r = driver->ops->container_remove(driver->engine, *(const unsigned *)data, err);
+    unsigned index = *(const unsigned *)data;
+    int r = driver->ops->container_remove(driver->engine, index, err);
 
-    return r < 0 ? r : ol_test_step_count(step, driver, err);
+    if (r == 0)
+        r = ol_test_step_count(step, driver, err);
+    ol_test_predict_container_remove(&driver->forecast, index, ol_test_step_result(step, driver));
+    return r;
 }
 
 static int remove_image(struct ol_test_step *step, struct ol_test_driver *driver, const void *data,
                         struct ol_error *err)
 {
-    int r = driver->ops->image_remove(driver->engine, *(const unsigned *)data, err);
+    unsigned index = *(const unsigned *)data;
+    int r = driver->ops->image_remove(driver->engine, index, err);
 
-    return r < 0 ? r : ol_test_step_count(step, driver, err);
+    if (r == 0)
+        r = ol_test_step_count(step, driver, err);
+    ol_test_predict_image_remove(&driver->forecast, index, ol_test_step_result(step, driver));
+    return r;
 }
 
 static int remove_one(struct ol_test_lab *lab, bool image, unsigned index,

@@ -2,8 +2,6 @@
 /* Steps: what each driver's storage gained. */
 #include "bench/testlib/lab.h"
 
-#include "bench/oracle/model_internal.h"
-
 #include <errno.h>
 
 int ol_test_step_new(struct ol_test_lab *lab, const char *name, unsigned index,
@@ -97,7 +95,7 @@ int ol_test_step_run(struct ol_test_lab *lab, const char *name, unsigned index,
 
 int ol_test_check_container(const struct ol_test_lab *lab, struct ol_error *err)
 {
-    if (lab->n_containers == 0 || lab->container_gone[lab->n_containers - 1])
+    if (lab->n_containers == 0 || lab->container_gone[lab->n_containers - 1] || lab->is_committed)
         return ol_error_set(err, -EINVAL, "there is no container to work on");
     return 0;
 }

@@ -32,7 +32,7 @@ enum {
     COMMITS = 4,
 };
 
-static const char drivers[] = "overlay,overlay:clone=all,overlay2,vfs,snapshot";
+static const char drivers[] = "overlay,overlay:clone=all,overlay2,overlay2:diff=naive,vfs,snapshot";
 
 static char image[64]; /* the directory the image is made of */
 
@@ -310,23 +310,43 @@ static void chain__every_commit_costs_the_same(void **state)
         ol_assert_inodes_added("overlay2", commit, OVERLAY2_LAYER + 3);
         ol_assert_inodes_added("vfs", commit, D + R + S + 1 + i);
     }
-    ol_test_remove_all(lab);
+    ol_assert_inodes_as_predicted(OL_TEST_EVERY_DRIVER, ol_test_remove_all(lab));
     ol_assert_nothing_left(OL_TEST_EVERY_DRIVER, lab);
 }
 
 static void remove__takes_back_what_was_added(void **state)
 {
     struct ol_test_lab *lab = imported(state);
+    const struct ol_test_step *removed;
 
     set_up_container(lab);
     ol_test_change(lab, delete_file, NULL);
     ol_test_commit(lab);
     set_up_container(lab); /* never committed */
-    ol_test_container_remove(lab, 1);
-    ol_assert_inodes_added("overlay2", ol_test_container_remove(lab, 0),
-                           -(7 + INIT + 1 + 7 + 3)); /* with what was changed in it */
-    ol_assert_inodes_added("overlay", ol_test_image_remove(lab, 1), -(1 + D + S));
-    ol_assert_inodes_added("vfs", ol_test_image_remove(lab, 0), -(D + R + S));
+    removed = ol_test_container_remove(lab, 1);
+    ol_assert_inodes_as_predicted(OL_TEST_EVERY_DRIVER, removed);
+    removed = ol_test_container_remove(lab, 0);
+    ol_assert_inodes_as_predicted(OL_TEST_EVERY_DRIVER, removed);
+    ol_assert_inodes_added("overlay2", removed, -(7 + INIT + 1 + 7 + 3)); /* with what it changed */
+    removed = ol_test_image_remove(lab, 1);
+    ol_assert_inodes_as_predicted(OL_TEST_EVERY_DRIVER, removed);
+    ol_assert_inodes_added("overlay", removed, -(1 + D + S));
+    removed = ol_test_image_remove(lab, 0);
+    ol_assert_inodes_as_predicted(OL_TEST_EVERY_DRIVER, removed);
+    ol_assert_inodes_added("vfs", removed, -(D + R + S));
+    ol_assert_nothing_left(OL_TEST_EVERY_DRIVER, lab);
+}
+
+static void commit__of_nothing_costs_nothing(void **state)
+{
+    struct ol_test_lab *lab = imported(state);
+    const struct ol_test_step *commit;
+
+    set_up_container(lab);
+    commit = ol_test_commit(lab);
+    assert_commit_as_predicted(commit);
+    ol_assert_inodes_added(OL_TEST_EVERY_DRIVER, commit, 0);
+    ol_test_remove_all(lab);
     ol_assert_nothing_left(OL_TEST_EVERY_DRIVER, lab);
 }
 
@@ -341,6 +361,7 @@ int main(void)
         cmocka_unit_test_teardown(commit__of_a_rename, teardown),
         cmocka_unit_test_teardown(commit__of_a_directory_replaced, teardown),
         cmocka_unit_test_teardown(commit__of_an_installation, teardown),
+        cmocka_unit_test_teardown(commit__of_nothing_costs_nothing, teardown),
         cmocka_unit_test_teardown(chain__every_commit_costs_the_same, teardown),
         cmocka_unit_test_teardown(remove__takes_back_what_was_added, teardown),
     };

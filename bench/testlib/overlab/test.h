@@ -130,7 +130,8 @@ const struct ol_test_step *ol_test_change_command_at(struct ol_test_lab *lab,
 const struct ol_test_step *ol_test_change_seeded_at(struct ol_test_lab *lab, const char *changes,
                                                     uint64_t bytes, const char *file, int line);
 
-/** Commit the newest container: the newest image from now on. */
+/** Commit the newest container: the newest image from now on. The container can then only be
+ * removed. */
 #define ol_test_commit(lab) ol_test_commit_at((lab), __FILE__, __LINE__)
 const struct ol_test_step *ol_test_commit_at(struct ol_test_lab *lab, const char *file, int line);
 
@@ -243,8 +244,8 @@ void ol_assert_inodes_of_kind_at(const char *driver, const struct ol_test_step *
                                  enum ol_test_kind kind, int64_t n, const char *file, int line);
 
 /**
- * The step added the inodes the cost model says, kind by kind. There is a prediction for imports,
- * creates, mounts, unmounts, seeded changes (the first change of a container) and commits. Asking
+ * The step added the inodes the cost model says, kind by kind. There is a prediction for every step
+ * but changes by callbacks and programs; and of seeded ones for a container's first change. Asking
  * for one that does not exist fails, with the reason.
  */
 #define ol_assert_inodes_as_predicted(driver, step)                                                \

@@ -107,6 +107,18 @@ static void mount__is_for_several_changes(void **state)
     ol_assert_inodes_as_predicted(OL_TEST_EVERY_DRIVER, ol_test_commit(lab));
 }
 
+static void committed__containers_can_only_be_removed(void **state)
+{
+    struct ol_test_lab *lab = lab_of(state);
+
+    ol_test_container_create(lab);
+    ol_test_change(lab, testlib_add_file, NULL);
+    ol_test_commit(lab);
+    assert_fails("there is no container to work on", ol_test_commit(lab));
+    assert_fails("there is no container to work on", ol_test_change(lab, testlib_add_file, NULL));
+    assert_passes(ol_test_container_remove(lab, 0));
+}
+
 static void removed__images_end_the_line(void **state)
 {
     struct ol_test_lab *lab = lab_of(state);
@@ -283,6 +295,7 @@ int main(void)
         cmocka_unit_test(free__leaves_the_place_empty),
         cmocka_unit_test(steps__need_what_they_stand_on),
         IN_LAB(mount__is_for_several_changes),
+        IN_LAB(committed__containers_can_only_be_removed),
         IN_LAB(removed__images_end_the_line),
         IN_LAB(import__goes_over_what_was_imported),
         cmocka_unit_test(import__sums_the_layers),
