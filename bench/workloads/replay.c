@@ -2,10 +2,6 @@
 /*
  * Planning the replay of a layer, and its simulation; see replay.h. The items are in the order of
  * the archive, because the order means something: a whiteout after a name deletes it again.
- *
- * An opaque marker hides what layers below have in its directory and nothing else: entries of the
- * layer's own stay, whether they come before it or after it. So the directory is removed and made
- * again just before the first entry that touches it.
  */
 #include "bench/workloads/replay_internal.h"
 
@@ -18,25 +14,16 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* A directory with an opaque marker, by the name the archive uses. */
-struct opaque {
-    char *path; /* owned */
-    bool done;  /* removed and made again */
-};
-
 struct planner {
     struct ol_model *model;
     struct ol_replay *replay;
-    struct ol_replay_moves moves; /* owned */
-    struct opaque *opaques;       /* owned */
-    size_t n_opaques;
+    struct ol_replay_moves moves;     /* owned */
+    struct ol_replay_opaques opaques; /* owned */
 };
 
 static void planner_fini(struct planner *p)
 {
-    for (size_t i = 0; i < p->n_opaques; i++)
-        free(p->opaques[i].path);
-    free(p->opaques);
+    ol_replay_opaques_fini(&p->opaques);
     ol_replay_moves_fini(&p->moves);
 }
 
@@ -80,61 +67,11 @@ static int add_item(struct ol_replay *replay, struct ol_replay_item item)
     return 0;
 }
 
-static int add_dir_item(struct planner *p, enum ol_replay_op op, const char *path, size_t len)
+int ol_replay_add_bare(struct ol_replay *replay, enum ol_replay_op op, const char *path)
 {
-    struct ol_replay_item item = {.op = (uint8_t)op, .type = OL_M_DIR, .path = strndup(path, len)};
+    struct ol_replay_item item = {.op = (uint8_t)op, .type = OL_M_DIR, .path = strdup(path)};
 
-    return item.path == NULL ? -ENOMEM : add_item(p->replay, item);
-}
-
-/* ---- opaque directories ---- */
-
-static int note_opaque(const struct ol_entry *entry, void *data, struct ol_error *err)
-{
-    struct planner *p = data;
-    struct opaque *grown;
-
-    if (ol_whiteout_parse(ol_path_base(entry->path), NULL) != OL_WH_OPQ)
-        return 0;
-    grown = reallocarray(p->opaques, p->n_opaques + 1, sizeof *grown);
-    if (grown == NULL)
-        return ol_error_nomem(err);
-    p->opaques = grown;
-    grown[p->n_opaques] = (struct opaque){
-        .path = strndup(entry->path, ol_path_dir_len(entry->path))};
-    return grown[p->n_opaques++].path == NULL ? ol_error_nomem(err) : 0;
-}
-
-static bool is_at_or_below(const char *path, const char *dir)
-{
-    size_t len = strlen(dir);
-
-    return strncmp(path, dir, len) == 0 && (len == 0 || path[len] == '/' || path[len] == '\0');
-}
-
-/* The directories this entry is the first to touch are emptied. */
-static int empty_opaques(struct planner *p, const char *name, bool *ret_below)
-{
-    *ret_below = false;
-    for (size_t i = 0; i < p->n_opaques; i++) {
-        struct opaque *o = &p->opaques[i];
-        ol_auto_free char *path = NULL;
-        struct ol_model_node node;
-        int r;
-
-        if (!is_at_or_below(name, o->path))
-            continue;
-        *ret_below = true;
-        if (o->done)
-            continue;
-        o->done = true;
-        r = ol_model_canonical(p->model, o->path, &path);
-        if (r == 0 && ol_model_lookup(p->model, path, &node) && node.type == OL_MODEL_DIRECTORY)
-            r = add_dir_item(p, OL_REPLAY_EMPTY, path, strlen(path));
-        if (r < 0)
-            return r;
-    }
-    return 0;
+    return item.path == NULL ? -ENOMEM : add_item(replay, item);
 }
 
 /* ---- one entry ---- */
@@ -151,12 +88,12 @@ static int imply_parents(struct planner *p, const char *path, bool below_opaque)
         if (dir == NULL)
             return -ENOMEM;
         if (below_opaque || ol_model_find(p->model, dir) == OL_M_NONE)
-            r = add_dir_item(p, OL_REPLAY_IMPLY, dir, strlen(dir));
+            r = ol_replay_add_bare(p->replay, OL_REPLAY_IMPLY, dir);
     }
     return r;
 }
 
-static const struct ol_replay_move *move_to(const struct planner *p, const char *path)
+static struct ol_replay_move *move_to(const struct planner *p, const char *path)
 {
     size_t low = 0;
     size_t high = p->moves.count;
@@ -221,7 +158,7 @@ static void look_at(const struct planner *p, const struct ol_entry *entry,
 
 static int plan_object(struct planner *p, const struct ol_entry *entry, struct ol_replay_item *item)
 {
-    const struct ol_replay_move *move = NULL;
+    struct ol_replay_move *move = NULL;
 
     item->op = OL_REPLAY_PUT;
     item->type = (uint8_t)type_of(entry->type);
@@ -231,7 +168,8 @@ static int plan_object(struct planner *p, const struct ol_entry *entry, struct o
     }
     if (entry->type == OL_ENTRY_FILE)
         move = move_to(p, item->path);
-    if (move != NULL) {
+    if (move != NULL && !move->done) {
+        move->done = true;
         item->op = OL_REPLAY_MOVE;
         item->target = strdup(move->from);
         return item->target == NULL ? -ENOMEM : 0;
@@ -240,50 +178,82 @@ static int plan_object(struct planner *p, const struct ol_entry *entry, struct o
     return 0;
 }
 
-/* @param ret_feed  false for a whiteout of nothing: a container cannot delete what is not there */
-static int plan_whiteout(struct planner *p, struct ol_replay_item *item, bool *ret_feed)
+/*
+ * @param ret_feed  false for a whiteout of nothing, also where it went with an opaque directory: a
+ *                  container cannot delete what is not there
+ */
+static int plan_whiteout(struct planner *p, struct ol_replay_item *item, bool below_opaque,
+                         bool *ret_feed)
+{
+    ol_auto_free char *parent = strndup(item->path, ol_path_dir_len(item->path));
+    uint32_t node = ol_model_find(p->model, item->path);
+
+    if (parent == NULL)
+        return -ENOMEM;
+    item->op = is_moved_away(p, item->path) ? OL_REPLAY_NOTHING : OL_REPLAY_REMOVE;
+    if (node == OL_M_NONE)
+        *ret_feed = ol_model_find(p->model, parent) == OL_M_NONE; /* its parents are made */
+    if (node != OL_M_NONE && below_opaque && !ol_replay_is_touched(p->model, node)) {
+        ol_mtree_remove(&p->model->merged, node); /* it went before, without a whiteout */
+        *ret_feed = false;
+    }
+    return 0;
+}
+
+/* An entry below what was emptied needs its parents made again; a whiteout or a marker only where
+ * it makes any at all. */
+static int makes_something(const struct planner *p, const struct ol_replay_item *item,
+                           enum ol_wh_kind kind, bool *ret)
 {
     ol_auto_free char *parent = strndup(item->path, ol_path_dir_len(item->path));
 
     if (parent == NULL)
         return -ENOMEM;
-    item->op = is_moved_away(p, item->path) ? OL_REPLAY_NOTHING : OL_REPLAY_REMOVE;
-    *ret_feed = ol_model_find(p->model, item->path) != OL_M_NONE ||
-                ol_model_find(p->model, parent) == OL_M_NONE; /* its parents are made */
+    *ret = kind == OL_WH_NONE || ol_model_find(p->model, parent) == OL_M_NONE ||
+           (kind == OL_WH_OPQ && ol_model_find(p->model, item->path) == OL_M_NONE);
     return 0;
 }
 
-/* The name an entry is about: of a whiteout the one it hides, of an opaque marker its directory. */
-static int name_of(const struct ol_entry *entry, enum ol_wh_kind kind, const char *hidden,
-                   char **ret)
+/* The real name an entry is about: of a whiteout the one it hides, of an opaque marker its
+ * directory. */
+static int name_of(const struct planner *p, const struct ol_entry *entry, enum ol_wh_kind kind,
+                   const char *hidden, char **ret)
 {
+    ol_auto_free char *name = NULL;
     size_t dir = ol_path_dir_len(entry->path);
+    int r;
 
-    if (kind == OL_WH_FILE)
-        return asprintf(ret, "%.*s%s%s", (int)dir, entry->path, dir > 0 ? "/" : "", hidden) < 0
-                   ? -ENOMEM
-                   : 0;
-    *ret = kind == OL_WH_OPQ ? strndup(entry->path, dir) : strdup(entry->path);
-    return *ret == NULL ? -ENOMEM : 0;
+    if (kind != OL_WH_FILE)
+        name = strdup(entry->path);
+    else if (asprintf(&name, "%.*s%s%s", (int)dir, entry->path, dir > 0 ? "/" : "", hidden) < 0)
+        name = NULL;
+    if (name == NULL)
+        return -ENOMEM;
+    r = ol_model_canonical(p->model, name, ret);
+    if (r == 0 && kind == OL_WH_OPQ)
+        (*ret)[ol_path_dir_len(*ret)] = '\0';
+    return r;
 }
 
 static int plan_entry(struct planner *p, const struct ol_entry *entry, bool *ret_feed)
 {
     struct ol_replay_item item = {.entry = true};
-    ol_auto_free char *name = NULL;
     const char *hidden = NULL;
     enum ol_wh_kind kind = ol_whiteout_parse(ol_path_base(entry->path), &hidden);
     bool below_opaque = false;
-    int r = name_of(entry, kind, hidden, &name);
+    bool makes = false;
+    int r = name_of(p, entry, kind, hidden, &item.path);
 
     if (r == 0)
-        r = empty_opaques(p, name, &below_opaque);
+        r = ol_replay_opaques_touch(&p->opaques, p->replay, p->model, item.path, &below_opaque);
     if (r == 0)
-        r = ol_model_canonical(p->model, name, &item.path);
+        r = makes_something(p, &item, kind, &makes);
     if (r == 0)
-        r = imply_parents(p, item.path, below_opaque);
+        r = imply_parents(p, item.path, below_opaque && makes);
     if (r == 0 && kind == OL_WH_FILE)
-        r = plan_whiteout(p, &item, ret_feed);
+        r = plan_whiteout(p, &item, below_opaque, ret_feed);
+    else if (r == 0 && kind == OL_WH_OPQ)
+        r = ol_replay_opaques_mark(&p->opaques, p->replay, p->model, item.path, ret_feed);
     else if (r == 0 && kind == OL_WH_NONE)
         r = plan_object(p, entry, &item);
     if (r == 0)
@@ -325,19 +295,36 @@ static int take_entry(const struct ol_entry *entry, void *data, struct ol_error 
     return is_effective ? feed(p, entry, err) : 0;
 }
 
+static void note_directories(struct planner *p)
+{
+    const struct ol_mtree *tree = &p->model->merged;
+
+    for (size_t i = 0; i < p->replay->count; i++) {
+        struct ol_replay_item *item = &p->replay->items[i];
+        uint32_t node = item->entry && item->op == OL_REPLAY_PUT && item->type == OL_M_DIR
+                            ? ol_model_find(p->model, item->path)
+                            : OL_M_NONE;
+
+        item->stays = node != OL_M_NONE && ol_mtree_type(tree, node) == OL_M_DIR;
+    }
+}
+
 static int plan(struct planner *p, const struct ol_input *layers, size_t index,
                 struct ol_error *err)
 {
     int r = ol_replay_moves_find(p->model, layers, index, &p->moves, err);
 
     if (r == 0)
-        r = ol_layer_scan_digest(&layers[index], OL_SCAN_NO_DIGEST, NULL, note_opaque, p, NULL,
-                                 err);
+        r = ol_replay_opaques_find(p->model, &layers[index], &p->opaques, err);
     if (r == 0)
         r = ol_model_begin_layer(p->model, err);
-    return r < 0 ? r
-                 : ol_layer_scan_digest(&layers[index], OL_SCAN_NO_DIGEST, NULL, take_entry, p,
-                                        NULL, err);
+    if (r == 0)
+        r = ol_layer_scan_digest(&layers[index], OL_SCAN_NO_DIGEST, NULL, take_entry, p, NULL, err);
+    if (r < 0)
+        return r;
+    note_directories(p);
+    r = ol_replay_opaques_finish(&p->opaques, p->replay, p->model);
+    return r < 0 ? ol_error_sys(err, -r, "cannot plan an opaque root directory") : 0;
 }
 
 int ol_replay_plan(struct ol_model *model, const struct ol_input *layers, size_t index,
@@ -383,6 +370,18 @@ static int put(struct ol_upper *upper, const struct ol_replay_item *item)
     return r < 0 ? r : ol_upper_make(upper, item->path, (enum ol_mtype)item->type);
 }
 
+/* Not there: it went with a directory above that was emptied, too. */
+static int empty(struct ol_upper *upper, const char *path)
+{
+    enum ol_mtype type;
+    int r = ol_upper_type(upper, path, &type);
+
+    if (r < 0)
+        return r == -ENOENT || r == -ENOTDIR ? 0 : r;
+    r = remove_any(upper, path);
+    return r < 0 ? r : ol_upper_make(upper, path, OL_M_DIR);
+}
+
 static int imply(struct ol_upper *upper, const char *path)
 {
     int r = ol_upper_make(upper, path, OL_M_DIR);
@@ -406,15 +405,15 @@ static int one(const struct ol_replay_item *item, struct ol_upper *upper)
     case OL_REPLAY_REMOVE:
         return remove_any(upper, item->path);
     case OL_REPLAY_MOVE:
-        return ol_upper_rename(upper, item->target, item->path);
+        r = remove_any(upper, item->path);
+        return r < 0 ? r : ol_upper_rename(upper, item->target, item->path);
     case OL_REPLAY_LINK:
         r = remove_any(upper, item->path);
         if (r == 0)
             r = ol_upper_touch(upper, item->target);
         return r < 0 ? r : ol_upper_link(upper, item->target, item->path);
     case OL_REPLAY_EMPTY:
-        r = remove_any(upper, item->path);
-        return r < 0 ? r : ol_upper_make(upper, item->path, OL_M_DIR);
+        return empty(upper, item->path);
     }
     return -EINVAL;
 }

@@ -129,6 +129,105 @@ static int by_path(const void *a, const void *b)
     return strcmp(((const struct file *)a)->path, ((const struct file *)b)->path);
 }
 
+/* The first gone file whose path is not before this one. */
+static size_t lower_bound(const struct files *gone, const char *path)
+{
+    size_t low = 0;
+    size_t high = gone->count;
+
+    while (low < high) {
+        size_t mid = low + (high - low) / 2;
+
+        if (strcmp(gone->items[mid].path, path) < 0)
+            low = mid + 1;
+        else
+            high = mid;
+    }
+    return low;
+}
+
+static void drop_at(struct files *gone, const char *path)
+{
+    for (size_t at = lower_bound(gone, path);
+         at < gone->count && strcmp(gone->items[at].path, path) == 0; at++)
+        gone->items[at].wanted = false; /* each of its whiteouts */
+}
+
+/* @param path  is changed meanwhile */
+static void drop_above(struct files *gone, char *path)
+{
+    for (char *slash = strchr(path, '/'); slash != NULL; slash = strchr(slash + 1, '/')) {
+        *slash = '\0';
+        drop_at(gone, path);
+        *slash = '/';
+    }
+}
+
+static int drop_below(struct files *gone, const char *path)
+{
+    ol_auto_free char *below = NULL;
+
+    if (asprintf(&below, "%s%s", path, *path != '\0' ? "/" : "") < 0) {
+        below = NULL;
+        return -ENOMEM;
+    }
+    for (size_t at = lower_bound(gone, below);
+         at < gone->count && strncmp(gone->items[at].path, below, strlen(below)) == 0; at++)
+        gone->items[at].wanted = false;
+    return 0;
+}
+
+static int real_name(const struct finder *f, const char *path, char **ret)
+{
+    int r = ol_model_canonical(f->model, path, ret);
+
+    if (r != -ENOTDIR)
+        return r;
+    *ret = strdup(path); /* below a file: its directory is the layer's own */
+    return *ret == NULL ? -ENOMEM : 0;
+}
+
+static int drop_replaced(struct finder *f, const struct ol_entry *entry, char *path)
+{
+    const char *hidden = NULL;
+    ol_auto_free char *name = NULL;
+    int r;
+
+    drop_above(&f->gone, path);
+    switch (ol_whiteout_parse(ol_path_base(path), &hidden)) {
+    case OL_WH_FILE:
+        r = hidden_path(path, hidden, &name);
+        return r < 0 ? r : drop_below(&f->gone, name);
+    case OL_WH_OPQ:
+        path[ol_path_dir_len(path)] = '\0';
+        return drop_below(&f->gone, path);
+    default:
+        drop_at(&f->gone, path);
+        return entry->type == OL_ENTRY_DIRECTORY ? 0 : drop_below(&f->gone, path);
+    }
+}
+
+/*
+ * A deleted file is still there until it is moved. So it is not, where the layer needs its name
+ * before: for an entry at it or below it, or where its directory is deleted, replaced or opaque.
+ * Neither is the target of a hard link.
+ */
+static int drop_used(const struct ol_entry *entry, void *data, struct ol_error *err)
+{
+    struct finder *f = data;
+    ol_auto_free char *path = NULL;
+    ol_auto_free char *target = NULL;
+    int r = real_name(f, entry->path, &path);
+
+    if (r == 0)
+        r = drop_replaced(f, entry, path);
+    if (r == 0 && entry->type == OL_ENTRY_HARDLINK)
+        r = real_name(f, entry->link, &target);
+    if (r == 0 && target != NULL)
+        drop_at(&f->gone, target);
+    return r == -ENOMEM ? ol_error_nomem(err) : 0; /* planning says what is wrong with it */
+}
+
 /* Only the name a layer wrote a file under is looked for; another way to it proves nothing. */
 static int read_entry(const struct ol_reader_entry *entry, struct ol_reader *reader, void *data,
                       struct ol_error *err)
@@ -205,8 +304,8 @@ static int join(struct finder *f, struct ol_replay_moves *ret, struct ol_error *
         struct file *gone = find_source(f, come);
 
         if (gone != NULL)
-            ret->items[ret->count++] = (struct ol_replay_move){ol_ptr_steal(gone->path),
-                                                               ol_ptr_steal(come->path)};
+            ret->items[ret->count++] = (struct ol_replay_move){.from = ol_ptr_steal(gone->path),
+                                                               .to = ol_ptr_steal(come->path)};
     }
     return 0;
 }
@@ -224,7 +323,9 @@ static int find(struct finder *f, const struct ol_input *layers, size_t index,
         return 0;
     qsort(f->gone.items, f->gone.count, sizeof *f->gone.items, by_path);
     qsort(f->come.items, f->come.count, sizeof *f->come.items, by_path);
-    r = read_contents(f, &f->come, &layers[index], err);
+    r = ol_layer_scan_digest(&layers[index], OL_SCAN_NO_DIGEST, NULL, drop_used, f, NULL, err);
+    if (r == 0)
+        r = read_contents(f, &f->come, &layers[index], err);
     if (r == 0)
         r = read_gone(f, layers, index, err);
     return r < 0 ? r : join(f, ret, err); /* by the new names, as these are sorted */

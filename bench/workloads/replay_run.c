@@ -200,7 +200,9 @@ static int carry_out(struct run *run, const struct ol_replay_item *item,
         r = link_name(run, item, err);
         break;
     case OL_REPLAY_MOVE:
-        r = ol_rootfs_rename(run->fs, item->target, item->path, err);
+        r = ol_rootfs_remove_tree(run->fs, item->path, err); /* an earlier entry of the name */
+        if (r == 0)
+            r = ol_rootfs_rename(run->fs, item->target, item->path, err);
         break;
     }
     return r < 0 ? r : set_meta(run, item->path, entry, err);
@@ -222,7 +224,7 @@ static int take_entry(const struct ol_reader_entry *entry, struct ol_reader *rea
         item = &run->replay->items[run->at++];
         mine = item->entry;
         r = carry_out(run, item, entry, reader, err);
-        if (mine && item->op == OL_REPLAY_PUT && item->type == OL_M_DIR)
+        if (item->stays)
             run->times[run->n_times++] = (struct dir_time){item->path, entry->header.mtime};
     }
     return r < 0 ? ol_error_wrap(err, r, "replaying '%s'", entry->header.path) : 0;
@@ -232,14 +234,9 @@ static int set_times(struct run *run, struct ol_error *err)
 {
     int r = 0;
 
-    for (size_t i = 0; i < run->n_times && r >= 0; i++) {
-        struct stat st;
-
-        r = look(run, run->times[i].path, &st, err);
-        if (r > 0 && S_ISDIR(st.st_mode)) /* else a later entry took its place */
-            r = ol_rootfs_set_mtime(run->fs, run->times[i].path, run->times[i].mtime, err);
-    }
-    return r < 0 ? r : 0;
+    for (size_t i = 0; i < run->n_times && r == 0; i++)
+        r = ol_rootfs_set_mtime(run->fs, run->times[i].path, run->times[i].mtime, err);
+    return r;
 }
 
 int ol_replay_run(const struct ol_replay *replay, struct ol_rootfs *fs, struct ol_error *err)

@@ -4,6 +4,7 @@
  * formats, configs and names; then every layer is read as an import would, its blob held against
  * its digest. Tar headers get a right checksum first.
  */
+#include "place.h"
 #include "tar_checksums.h"
 
 #include "common/cleanup.h"
@@ -17,12 +18,6 @@
 #include <unistd.h>
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-static void die_unless(bool condition)
-{
-    if (!condition)
-        abort();
-}
 
 static void read_layer(const struct ol_image *image, size_t index)
 {

@@ -5,6 +5,7 @@
  * mutation would pass the first check. Beside crashes and sanitizer reports it looks for escapes:
  * the directory around the root may never change.
  */
+#include "place.h"
 #include "tar_checksums.h"
 
 #include "common/cleanup.h"
@@ -19,63 +20,31 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-static const struct ol_layer_limits limits = {
-    .entries = 200,
-    .path_bytes = 4095,
-    .depth = 100,
-    .file_bytes = 1 << 20,
-    .total_bytes = 4 << 20,
-    .header_bytes = 64 << 10,
-    .xattrs = 16,
-    .sparse_ranges = 100,
-};
-
 struct place {
-    char path[256];
     int around_fd; /* holds "root" and a canary */
     int root_fd;
     struct stat canary;
 };
-
-static void die_unless(bool condition)
-{
-    if (!condition)
-        abort();
-}
 
 static void look_at_canary(const struct place *p, struct stat *ret)
 {
     die_unless(fstatat(p->around_fd, "canary", ret, AT_SYMLINK_NOFOLLOW) == 0);
 }
 
-static struct place place = {.around_fd = -1};
-
-static void remove_place(void)
-{
-    (void)ol_tree_remove_content(place.around_fd, NULL); /* best effort: the run is over */
-    (void)rmdir(place.path);
-}
-
-/* One directory for the whole run, made by the first input. */
+/* Made by the first input. */
 static const struct place *the_place(void)
 {
-    const char *tmp = getenv("TMPDIR");
+    static struct place place = {.around_fd = -1};
     int fd;
 
     if (place.around_fd >= 0)
         return &place;
-    (void)snprintf(place.path, sizeof place.path, "%s/overlab-fuzz.XXXXXX",
-                   tmp != NULL ? tmp : "/tmp");
-    die_unless(mkdtemp(place.path) != NULL);
-    place.around_fd = open(place.path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    die_unless(place.around_fd >= 0);
+    place.around_fd = fuzz_place();
     fd = openat(place.around_fd, "canary", O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0640);
-    die_unless(fd >= 0 && mkdirat(place.around_fd, "root", 0755) == 0);
+    die_unless(fd >= 0);
     ol_fd_close(&fd);
-    place.root_fd = openat(place.around_fd, "root", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    die_unless(place.root_fd >= 0);
+    place.root_fd = fuzz_place_dir("root");
     look_at_canary(&place, &place.canary);
-    die_unless(atexit(remove_place) == 0);
     return &place;
 }
 
@@ -108,7 +77,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         .target = (enum ol_layer_target)(size / TAR_BLOCK % 3),
         .ns = OL_OVERLAY_USER,
         .shared_inodes = size / TAR_BLOCK % 2 == 0,
-        .limits = &limits,
+        .limits = &fuzz_limits,
         .threads = 1,
     };
 
@@ -116,8 +85,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     memcpy(copy, data, size);
     tar_fix_checksums(copy, size);
     die_unless(ol_io_write(fd, copy, size) == 0);
-    die_unless(ol_layer_scan(&(struct ol_input){fd, 0, UINT64_MAX}, &limits, ignore_entry, NULL,
-                             NULL, NULL) != -EPROTO);
+    die_unless(ol_layer_scan(&(struct ol_input){fd, 0, UINT64_MAX}, &fuzz_limits, ignore_entry,
+                             NULL, NULL, NULL) != -EPROTO);
     (void)ol_layer_apply(here->root_fd, &(struct ol_input){fd, 0, UINT64_MAX}, &options, NULL,
                          NULL);
     (void)fchmod(here->root_fd, 0755); /* "./" may have closed it */

@@ -3,6 +3,8 @@
  * Fuzzes opening the snapshotter's metadata: the look at the pages has to refuse whatever LMDB
  * would die of, so everything it lets pass is read, checked and written to.
  */
+#include "place.h"
+
 #include "common/cleanup.h"
 #include "common/fs/tree.h"
 #include "common/io.h"
@@ -15,37 +17,12 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-static void die_unless(bool condition)
+static const char *the_file(void)
 {
-    if (!condition)
-        abort();
-}
+    static char path[300];
 
-static struct {
-    char path[256];
-    char file[288];
-    int fd;
-} place = {.fd = -1};
-
-static void remove_place(void)
-{
-    (void)ol_tree_remove_content(place.fd, NULL); /* best effort: the run is over */
-    (void)rmdir(place.path);
-}
-
-/* One directory for the whole run, made by the first input. */
-static void make_place(void)
-{
-    const char *tmp = getenv("TMPDIR");
-
-    if (place.fd >= 0)
-        return;
-    (void)snprintf(place.path, sizeof place.path, "%s/overlab-fuzz.XXXXXX",
-                   tmp != NULL ? tmp : "/tmp");
-    die_unless(mkdtemp(place.path) != NULL);
-    place.fd = open(place.path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    die_unless(place.fd >= 0 && atexit(remove_place) == 0);
-    (void)snprintf(place.file, sizeof place.file, "%s/metadata.mdb", place.path);
+    (void)snprintf(path, sizeof path, "%s/metadata.mdb", fuzz_place_path());
+    return path;
 }
 
 static void use_db(struct ol_metadb *db)
@@ -63,13 +40,12 @@ static void use_db(struct ol_metadb *db)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    const struct ol_metadb_config config = {.path = place.file, .no_sync = true};
+    const struct ol_metadb_config config = {.path = the_file(), .no_sync = true};
     struct ol_metadb *db = NULL;
     int fd;
 
-    make_place();
-    die_unless(ol_tree_remove_content(place.fd, NULL) == 0);
-    fd = open(place.file, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+    die_unless(ol_tree_remove_content(fuzz_place(), NULL) == 0);
+    fd = open(config.path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
     die_unless(fd >= 0 && ol_io_write(fd, data, size) == 0);
     ol_fd_close(&fd);
     if (ol_metadb_open(&config, &db, NULL) == 0)

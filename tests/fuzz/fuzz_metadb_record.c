@@ -3,6 +3,8 @@
  * Fuzzes the records of the snapshotter's metadata. The checksum is made right first, or no
  * mutation would pass it. What can be read must survive being written and read again.
  */
+#include "place.h"
+
 #include "common/cleanup.h"
 #include "common/metadb/internal.h"
 
@@ -14,12 +16,6 @@
 enum { AT_CHECKSUM = 4, AT_CHECKED = 8 };
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-static void die_unless(bool condition)
-{
-    if (!condition)
-        abort();
-}
 
 static bool same_labels(const struct ol_labels *a, const struct ol_labels *b)
 {

@@ -5,6 +5,8 @@
  * reports it looks for content from outside the layer, for a stream past its limit, and whether
  * looking for losses and making the stream agree.
  */
+#include "place.h"
+
 #include "common/cleanup.h"
 #include "common/fs/tree.h"
 #include "common/layer/tarsplit.h"
@@ -19,27 +21,7 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-static const struct ol_layer_limits limits = {
-    .entries = 200,
-    .path_bytes = 4095,
-    .depth = 100,
-    .file_bytes = 1 << 20,
-    .total_bytes = 1 << 20,
-    .header_bytes = 64 << 10,
-    .xattrs = 16,
-    .sparse_ranges = 100,
-};
-
 #define SECRET "what lies outside"
-
-static char root[256];
-static int root_fd = -1;
-
-static void die_unless(bool condition)
-{
-    if (!condition)
-        abort();
-}
 
 static void put(int dir_fd, const char *name, const char *content)
 {
@@ -48,28 +30,15 @@ static void put(int dir_fd, const char *name, const char *content)
     die_unless(fd >= 0 && ol_io_write(fd, content, strlen(content)) == 0);
 }
 
-static void remove_layer(void)
-{
-    ol_auto_fd int fd = open(root, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-
-    (void)ol_tree_remove_content(fd, NULL); /* best effort: the run is over */
-    (void)rmdir(root);
-}
-
 static int the_layer(void)
 {
-    const char *tmp = getenv("TMPDIR");
-    ol_auto_fd int around = -1;
+    static int root_fd = -1;
 
     if (root_fd >= 0)
         return root_fd;
-    (void)snprintf(root, sizeof root, "%s/overlab-fuzz.XXXXXX", tmp != NULL ? tmp : "/tmp");
-    die_unless(mkdtemp(root) != NULL && atexit(remove_layer) == 0);
-    around = open(root, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    die_unless(around >= 0 && mkdirat(around, "layer", 0755) == 0);
-    put(around, "secret", SECRET);
-    root_fd = openat(around, "layer", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    die_unless(root_fd >= 0 && mkdirat(root_fd, "d", 0755) == 0);
+    put(fuzz_place(), "secret", SECRET);
+    root_fd = fuzz_place_dir("layer");
+    die_unless(mkdirat(root_fd, "d", 0755) == 0);
     put(root_fd, "f", "hello");
     put(root_fd, "d/g", "in a directory");
     die_unless(symlinkat("../secret", root_fd, "up") == 0 && symlinkat("..", root_fd, "s") == 0);
@@ -84,7 +53,7 @@ static int take(void *data, const void *bytes, size_t len, struct ol_error *err)
     (void)err;
     *total += len;
     /* lines may hold these bytes themselves, but then no file's CRC goes with them */
-    die_unless(*total <= limits.total_bytes);
+    die_unless(*total <= fuzz_limits.total_bytes);
     die_unless(len != sizeof SECRET - 1 || memcmp(bytes, SECRET, len) != 0);
     return 0;
 }
@@ -98,8 +67,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     int built, checked;
 
     die_unless(fd >= 0 && ol_io_write(fd, data, size) == 0);
-    built = ol_tarsplit_build(fd, layer_fd, &limits, take, &total, NULL);
-    checked = ol_tarsplit_check(fd, layer_fd, &limits, &lost, NULL);
+    built = ol_tarsplit_build(fd, layer_fd, &fuzz_limits, take, &total, NULL);
+    checked = ol_tarsplit_check(fd, layer_fd, &fuzz_limits, &lost, NULL);
     die_unless((built == 0) == (checked == 0 && lost.count == 0));
     ol_tarsplit_lost_fini(&lost);
     return 0;
