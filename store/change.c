@@ -35,6 +35,25 @@ static const struct kind *find_kind(const char *word, size_t len)
     return NULL;
 }
 
+/* Past a backslash at the end of a line, and the comments and empty lines that may follow it. */
+static char *skip_continuation(char *from)
+{
+    while (*from == '\\') {
+        char *end = from + 1 + strspn(from + 1, " \t\r");
+
+        if (*end != '\n' && *end != '\0')
+            return from;
+        from = end + (*end == '\n');
+        end = from + strspn(from, " \t\r");
+        while (*end == '\n' || *end == '#') {
+            from = end + strcspn(end, "\n");
+            from += *from == '\n';
+            end = from + strspn(from, " \t\r");
+        }
+    }
+    return from;
+}
+
 /* The text's next line, joined with those it goes on in; NULL at the end. Cuts the text up. */
 static char *next_line(char **text)
 {
@@ -44,38 +63,40 @@ static char *next_line(char **text)
 
     if (*line == '\0')
         return NULL;
-    for (; *from != '\0' && *from != '\n'; *to++ = *from++) {
-        const char *end = from + 1;
-
-        if (*from != '\\')
-            continue;
-        end += strspn(end, " \t\r");
-        if (*end != '\n' && *end != '\0')
-            continue;
-        from += (end - from) + (*end == '\n');
-        while (*from == '#') { /* a comment between the parts of a line */
-            from += strcspn(from, "\n");
-            from += *from == '\n';
-        }
+    for (;;) {
+        from = skip_continuation(from);
         if (*from == '\0' || *from == '\n')
             break;
+        *to++ = *from++;
     }
     *text = from + (*from == '\n');
     *to = '\0';
     return line;
 }
 
-static char *trim(char *line)
+static char *trim_left(char *line)
 {
-    size_t len;
-
     while (isspace((unsigned char)*line))
         line++;
-    len = strlen(line);
+    return line;
+}
+
+static void trim_right(char *line)
+{
+    size_t len = strlen(line);
+
     while (len > 0 && isspace((unsigned char)line[len - 1]))
         len--;
     line[len] = '\0';
-    return line;
+}
+
+/* The carriage return of a line that ends with CR LF. */
+static void drop_cr(char *line)
+{
+    size_t len = strlen(line);
+
+    if (len > 0 && line[len - 1] == '\r')
+        line[len - 1] = '\0';
 }
 
 static int unknown(const char *line, size_t len, struct ol_error *err)
@@ -93,13 +114,18 @@ static int apply_line(json_t *config, char *line, bool *cmd_set, struct ol_error
 {
     size_t len = strcspn(line, " \t\r\v\f");
     const struct kind *kind = find_kind(line, len);
+    ol_auto_free char *raw = strdup(line);
     ol_auto_free char *name = NULL;
     struct ol_change change = {.config = config, .cmd_set = cmd_set, .err = err};
     int r;
 
     if (kind == NULL)
         return unknown(line, len, err);
+    if (raw == NULL)
+        return ol_error_nomem(err);
+    trim_right(line);
     change.name = kind->name;
+    change.raw = trim_left(raw + len);
     change.rest = line + len + strspn(line + len, " \t\r\v\f");
     change.blank = change.rest[0] == '\0';
     if (!kind->flags && strncmp(change.rest, "--", 2) == 0 && change.rest[2] != '\0' &&
@@ -126,7 +152,8 @@ static int collect(char *text, struct lines *lines, struct ol_error *err)
     while ((line = next_line(&text)) != NULL) {
         char **grown;
 
-        line = trim(line);
+        line = trim_left(line);
+        drop_cr(line);
         if (line[0] == '\0' || line[0] == '#')
             continue;
         if (lines->count >= OL_CHANGES_MAX)
@@ -155,6 +182,7 @@ static int apply_lines(json_t *config, const struct lines *lines, struct ol_erro
 
         if (shown == NULL)
             return ol_error_nomem(err);
+        trim_right(shown);
         r = apply_line(config, lines->items[i], &cmd_set, err);
         if (r < 0)
             r = ol_error_wrap(err, r, "change '%s'", shown);

@@ -13,6 +13,7 @@ struct ol_change {
     json_t *config;   /* borrowed; changed */
     const char *name; /* "CMD" */
     const char *rest; /* what follows it, without blanks around */
+    const char *raw;  /* the same with the blanks behind it */
     bool blank;       /* nothing follows */
     bool *cmd_set;    /* a CMD came before */
     struct ol_error *err;

@@ -299,6 +299,7 @@ int ol_change_expose(struct ol_change *change)
 
 /* ---- the others ---- */
 
+/* The trigger is kept as it was written, trailing blanks and all. */
 int ol_change_onbuild(struct ol_change *change)
 {
     size_t len = strcspn(change->rest, " \t");
@@ -314,7 +315,7 @@ int ol_change_onbuild(struct ol_change *change)
         return ol_error_set(change->err, -EINVAL, "%s isn't allowed as an ONBUILD trigger",
                             len == 4 ? "FROM" : "MAINTAINER");
     triggers = array_at(change, "OnBuild");
-    return triggers == NULL || json_array_append_new(triggers, json_string(change->rest)) < 0
+    return triggers == NULL || json_array_append_new(triggers, json_string(change->raw)) < 0
                ? ol_error_nomem(change->err)
                : 0;
 }

@@ -362,6 +362,20 @@ static int check_commit(const struct ol_container *container,
     return r;
 }
 
+/* As dockerd, which needs the image's config and history: without them there is no commit. */
+static int read_parent(struct ol_containers *containers, const struct ol_container *container,
+                       struct ol_image_config *ret, struct ol_error *err)
+{
+    struct ol_stored_image image;
+
+    if (ol_images_find(containers->images, container->image, &image, NULL) == -ENOENT)
+        return ol_error_set(err, -ENOENT,
+                            "the image '%s' of container '%s' ('%s') was removed: import it again "
+                            "to commit",
+                            container->image, container->name, container->image_name);
+    return ol_images_config(containers->images, container->image, ret, err);
+}
+
 static int put_image(struct ol_containers *containers, const struct ol_container *container,
                      const struct ol_container_commit *commit, const json_t *parent,
                      struct ol_container_committed *ret, struct ol_error *err)
@@ -412,7 +426,7 @@ int ol_containers_commit(struct ol_containers *containers, const struct ol_conta
     if (r == 0)
         r = ol_containers_layer(containers, container, layer, err);
     if (r == 0)
-        r = ol_images_config(containers->images, container->image, &parent, err);
+        r = read_parent(containers, container, &parent, err);
     if (r == 0)
         r = ol_store_commit(ol_images_layers(containers->images), container->id, &made.layer, err);
     if (r < 0)

@@ -111,7 +111,8 @@ struct ol_container_committed {
 /**
  * docker commit. A container that is mounted is committed as it is at that moment.
  * @return 0; -EINVAL a change or the name is wrong; -EBUSY a command runs in it; -ENOENT its image
- *         was removed by force. Failure leaves nothing.
+ *         was removed by force, and dockerd refuses that, too, or its layers are gone. Failure
+ *         leaves nothing.
  */
 int ol_containers_commit(struct ol_containers *containers, const struct ol_container *container,
                          const struct ol_container_commit *commit,

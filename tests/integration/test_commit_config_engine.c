@@ -291,12 +291,50 @@ static void commit_config__refuses_what_dockerd_refuses(void **state)
     }
 }
 
+static json_t *remove_image(struct fixture *f, const char *id, const char *query,
+                            struct ol_error *err)
+{
+    ol_auto_free char *path = NULL;
+
+    assert_true(asprintf(&path, "/images/%s%s", id, query) > 0);
+    return ask(f, "DELETE", path, NULL, err);
+}
+
+/* What ol_containers_commit() follows: removed by force, the image leaves its container, and that
+ * cannot be committed. */
+static void commit__of_an_image_that_was_removed_is_refused_by_dockerd(void **state)
+{
+    static const char *const changes[] = {"ENV REMOVED=1"};
+    struct fixture *f = *state;
+    ol_auto_error struct ol_error err = OL_ERROR_INIT;
+    ol_auto_error struct ol_error why = OL_ERROR_INIT;
+    ol_auto_json json_t *image = NULL;
+    ol_auto_json json_t *removed = NULL;
+    ol_auto_json json_t *committed = NULL;
+    char container[OL_HEX_SIZE];
+    const char *id;
+
+    REQUIRE_DOCKERD(f);
+    image = their_commit(f, f->container, changes, 1, &err);
+    assert_ok(image == NULL ? -EIO : 0, &err);
+    id = ol_json_string(image, "Id");
+    create(f, id, "", container);
+    assert_null(remove_image(f, id, "", &err));
+    assert_message(&err, "must be forced");
+    removed = remove_image(f, id, "?force=1", &why);
+    assert_ok(removed == NULL ? -EIO : 0, &why);
+    committed = their_commit(f, container, NULL, 0, &why);
+    assert_null(committed);
+    assert_message(&why, "failed to get digest sha256:");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(container_config__is_dockerds),
         cmocka_unit_test(commit_config__is_dockerds),
         cmocka_unit_test(commit_config__refuses_what_dockerd_refuses),
+        cmocka_unit_test(commit__of_an_image_that_was_removed_is_refused_by_dockerd),
     };
 
     return cmocka_run_group_tests_name("commit_config_engine", tests, setup, teardown);

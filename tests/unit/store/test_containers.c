@@ -433,6 +433,32 @@ static void layers__without_a_record_go_at_the_next_start(void **state)
     assert_int_equal(ol_images_remove(f->images, "base:1", false, NULL, NULL, &err), 0);
 }
 
+/* dockerd refuses, too (tests/integration/test_commit_config_engine.c). */
+static void commit__needs_the_image_and_works_when_it_is_back(void **state)
+{
+    const struct ol_container_commit commit = {.name = "made:1"};
+    struct containers_fixture *f = *state;
+    ol_auto_error struct ol_error err = OL_ERROR_INIT;
+    ol_auto_container struct ol_container c = OL_CONTAINER_INIT;
+    struct ol_container_committed made;
+    ol_auto_free char *id = containers_add(f, "box");
+    char before[OL_DIGEST_SIZE];
+
+    memcpy(before, f->base, sizeof before);
+    containers_write(f, "box", "new", "text");
+    assert_int_equal(ol_images_remove(f->images, "base:1", false, NULL, NULL, NULL), -EBUSY);
+    assert_ok(ol_images_remove(f->images, "base:1", true, NULL, NULL, &err), &err);
+    containers_reopen(f); /* the layer stays, the container stands on it */
+    assert_ok(find(f, "box", &c, &err), &err);
+    assert_int_equal(ol_containers_commit(f->containers, &c, &commit, &made, &err), -ENOENT);
+    assert_message(&err, "of container 'box' ('base:1') was removed: import it again");
+    ol_error_fini(&err);
+    containers_put_base(f);
+    assert_string_equal(f->base, before);
+    assert_ok(ol_containers_commit(f->containers, &c, &commit, &made, &err), &err);
+    assert_false(made.layer.empty);
+}
+
 /* ---- two processes ---- */
 
 static int in_process(struct containers_fixture *f, int (*body)(struct containers_fixture *f))
@@ -607,6 +633,7 @@ int main(void)
         TEST(record__in_a_strange_directory_is_passed_over),
         TEST(layers__that_are_gone_are_told_and_the_record_can_go),
         TEST(layers__without_a_record_go_at_the_next_start),
+        TEST(commit__needs_the_image_and_works_when_it_is_back),
         TEST(processes__share_no_store_of_one_driver),
         TEST(processes__do_not_remove_what_another_one_uses),
         TEST(processes__of_several_drivers_give_a_name_once),
