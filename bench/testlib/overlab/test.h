@@ -60,7 +60,8 @@ struct ol_test_options {
     uint64_t seed; /* of the built-in image and of ol_test_change_seeded() */
 };
 
-/** Make a lab. @param options  may be NULL @return owned; free with ol_test_lab_free() */
+/** Make a lab: in the test, not in its setup, from where cmocka cannot skip.
+ * @param options  may be NULL @return owned; free with ol_test_lab_free(), in the teardown */
 #define ol_test_lab_new(...) ol_test_lab_new_at((__VA_ARGS__), __FILE__, __LINE__)
 struct ol_test_lab *ol_test_lab_new_at(const struct ol_test_options *options, const char *file,
                                        int line);
