@@ -13,7 +13,7 @@
 
 #include <errno.h>
 
-enum { KEY_CONTAINERS = 0x300000, KEY_VERIFY, KEY_TOP, KEY_DRIVER };
+enum { KEY_CONTAINERS = 0x300000, KEY_VERIFY, KEY_TOP, KEY_DRIVER, KEY_FS, KEY_HEADROOM };
 
 enum { IMAGES_MAX = 1000, CONTAINERS_MAX = 1000000 };
 
@@ -32,6 +32,9 @@ static const struct argp_option options[] = {
      "instead of seeded changes, rebuild the image: each layer after the first becomes a container "
      "whose changes are committed",
      0},
+    {"fs", KEY_FS, "ext4|xfs|btrfs", 0, "say how to make this file system to hold it all (ext4)",
+     0},
+    {"headroom", KEY_HEADROOM, "PERCENT", 0, "inodes and bytes it has more than needed (20)", 0},
     {"top", KEY_TOP, "N", 0, "directories named for each layer, with most inodes (0)", 0},
     {"verify-digests", KEY_VERIFY, NULL, 0,
      "read all file contents, too, and hold the layers against the DiffIDs and digests they are "
@@ -81,6 +84,7 @@ static bool add_image(struct predict_args *args, const char *image)
 
 static bool take(struct ol_cli *cli, int key, char *arg, void *data)
 {
+    ol_auto_error struct ol_error err = OL_ERROR_INIT;
     struct predict_args *args = data;
     uint64_t value = 0;
 
@@ -100,6 +104,14 @@ static bool take(struct ol_cli *cli, int key, char *arg, void *data)
             return false;
         args->options.top = (size_t)value;
         return true;
+    case KEY_HEADROOM:
+        if (!ol_cli_number(cli, "--headroom", arg, false, 0, OL_HEADROOM_MAX, &value))
+            return false;
+        args->options.headroom = (unsigned)value;
+        return true;
+    case KEY_FS:
+        return workload_judged(cli, "--fs", ol_advised_fs_parse(arg, &args->options.fs, &err),
+                               &err);
     case KEY_VERIFY:
         args->options.verify_digests = true;
         return true;
@@ -128,7 +140,7 @@ static bool parse(struct ol_cli *cli, int argc, char **argv, struct predict_args
     };
     struct workload_args *workload = &args->workload;
 
-    *args = (struct predict_args){.driver = "overlay2"};
+    *args = (struct predict_args){.driver = "overlay2", .options.headroom = OL_HEADROOM_DEFAULT};
     if (!workload_args_init(cli, workload, "overlay,overlay2,snapshot,vfs",
                             ol_predict_check_engine) ||
         !ol_cli_parse(cli, &syntax, argc, argv) || !workload_settle(cli, workload))

@@ -300,6 +300,7 @@ static const struct {
     {NULL, NULL, "PATH", files},
     {NULL, NULL, "DIR", directories},
     {NULL, NULL, "N", nothing},
+    {NULL, NULL, "PERCENT", nothing},
     {NULL, NULL, "SECONDS", nothing},
     {NULL, NULL, "BYTES", nothing},
 };

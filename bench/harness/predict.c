@@ -43,6 +43,7 @@ void ol_prediction_fini(struct ol_prediction *prediction)
         image_fini(&prediction->images[i]);
     free(prediction->images);
     free(prediction->totals);
+    free(prediction->advice);
     *prediction = (struct ol_prediction){0};
 }
 
@@ -160,6 +161,7 @@ static int container_cost(const struct work *w, enum ol_law law, struct ol_predi
     ol_law_container_mount(law, true, &mount);
     ret->first = ol_inode_kinds_total(&first) + ol_inode_kinds_total(&mount);
     ret->further = ol_inode_kinds_total(&further) + ol_inode_kinds_total(&mount);
+    ret->bytes = ol_predicted_bytes_of(w->image, &first) + ol_predicted_bytes_of(w->image, &mount);
     return 0;
 }
 
@@ -286,7 +288,8 @@ int ol_predict(const struct ol_predict_options *options, struct ol_prediction *r
                struct ol_error *err)
 {
     size_t n = options->n_images > 0 ? options->n_images : 1;
-    struct ol_prediction prediction = {.containers = options->containers};
+    struct ol_prediction prediction = {
+        .containers = options->containers, .fs = options->fs, .headroom = options->headroom};
     int r = 0;
 
     if (options->workload.replay && n > 1)

@@ -11,6 +11,7 @@
 #ifndef OL_BENCH_HARNESS_PREDICT_H
 #define OL_BENCH_HARNESS_PREDICT_H
 
+#include "bench/harness/fs_advice.h"
 #include "bench/harness/image_cost.h"
 #include "bench/report/report.h"
 
@@ -24,11 +25,13 @@ struct ol_predict_options {
     size_t n_engines;
     struct ol_report_workload workload; /* on each image; rounds and warmup say nothing. A replay is
                                            of one image */
-    unsigned containers; /* beside the commits: so many on each image, made and mounted */
-    const char *tmp_dir; /* absolute; where a compressed archive is unpacked, and of a replay what
-                            cannot be read twice: unnamed files */
-    bool verify_digests; /* read every byte: DiffIDs and blobs are what the image says */
-    size_t top;          /* directories named of each layer, at most OL_COST_TOP_MAX */
+    unsigned containers;   /* beside the commits: so many on each image, made and mounted */
+    const char *tmp_dir;   /* absolute; where a compressed archive is unpacked, and of a replay what
+                              cannot be read twice: unnamed files */
+    bool verify_digests;   /* read every byte: DiffIDs and blobs are what the image says */
+    enum ol_advised_fs fs; /* to hold all of it */
+    unsigned headroom;     /* percent, at most OL_HEADROOM_MAX */
+    size_t top;            /* directories named of each layer, at most OL_COST_TOP_MAX */
     bool (*cancelled)(void *data); /* asked between layers; NULL: never */
     void *data;
 };
@@ -40,6 +43,7 @@ int ol_predict_check_engine(const char *name, struct ol_error *err);
 struct ol_predicted_container {
     int64_t first;   /* inodes, on an image layer that nothing stands on yet */
     int64_t further; /* on one that is a parent already */
+    int64_t bytes;   /* estimate, in blocks */
 };
 
 struct ol_predicted_layer {
@@ -62,6 +66,7 @@ struct ol_predicted_totals {
     int64_t workload_inodes;  /* all commits with their containers; those stay until the end */
     int64_t container_inodes; /* the containers beside them */
     int64_t peak_inodes;      /* highest of it between two steps */
+    int64_t peak_bytes;       /* estimate, in blocks, of all of it */
     bool whole;               /* every step has a prediction; else these are too low */
 };
 
@@ -70,8 +75,20 @@ struct ol_prediction {
     size_t n_images;
     unsigned containers;
     struct ol_predicted_totals *totals; /* owned; one per engine */
+    enum ol_advised_fs fs;
+    unsigned headroom;
+    struct ol_fs_advice *advice; /* owned; one per engine: what holds the peak */
 };
 void ol_prediction_fini(struct ol_prediction *prediction); /* accepts a zeroed one */
+
+/**
+ * Bytes in blocks that a step adds, an estimate: of an imported layer the contents its headers
+ * tell, of everything else the image's mean file size (or the workload's change_bytes, where that
+ * is more) for each file; half a block of rounding for each file, and a block for each directory
+ * and each of the driver's own files.
+ */
+int64_t ol_predicted_bytes(const struct ol_predicted_image *image, size_t engine,
+                           const struct ol_bench_step *step);
 
 /**
  * @param ret  written on success only

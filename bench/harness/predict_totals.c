@@ -10,6 +10,46 @@
 
 #include <errno.h>
 
+enum { BLOCK = 4096 };
+
+/* Bytes of the contents of a file of the image, on average; those of a change where they are more.
+ */
+static int64_t file_bytes(const struct ol_predicted_image *image)
+{
+    const struct ol_layer_cost *last = &image->cost.layers[image->cost.count - 1];
+    int64_t files = last->under[OL_LAW_VFS].kinds.regular; /* a full copy */
+    int64_t mean = files > 0 ? (int64_t)last->under[OL_LAW_VFS].bytes / files : 0;
+    int64_t change = (int64_t)image->report.workload.change_bytes;
+
+    return mean > change ? mean : change;
+}
+
+static int64_t block_bytes(const struct ol_inode_kinds *kinds)
+{
+    return (kinds->directory + kinds->bookkeeping) * BLOCK + kinds->regular * (BLOCK / 2);
+}
+
+int64_t ol_predicted_bytes_of(const struct ol_predicted_image *image,
+                              const struct ol_inode_kinds *kinds)
+{
+    return block_bytes(kinds) + kinds->regular * file_bytes(image);
+}
+
+int64_t ol_predicted_bytes(const struct ol_predicted_image *image, size_t engine,
+                           const struct ol_bench_step *step)
+{
+    enum ol_law law = OL_LAW_OVERLAY2;
+
+    if (step->op != OL_STEP_LAYER_APPLY)
+        return ol_predicted_bytes_of(image, &step->predicted);
+    (void)ol_engine_law(image->report.engines[engine].name,
+                        &law); /* it has one: it was asked for */
+    if ((unsigned)law >= OL_COST_LAWS)
+        law = OL_LAW_OVERLAY2; /* the naive way of it has the same contents */
+    return block_bytes(&step->predicted) +
+           (int64_t)image->cost.layers[step->index].under[law].bytes;
+}
+
 /* One engine's storage as it fills. */
 struct storage {
     const struct ol_prediction *prediction;
@@ -54,9 +94,10 @@ static size_t owners(const struct ol_prediction *prediction, size_t first, size_
     return count;
 }
 
-static void add(struct storage *s, int64_t inodes, int64_t *sum)
+static void add(struct storage *s, int64_t inodes, int64_t bytes, int64_t *sum)
 {
     s->inodes += inodes;
+    s->totals->peak_bytes += bytes;
     *sum += inodes;
     if (s->inodes > s->totals->peak_inodes)
         s->totals->peak_inodes = s->inodes;
@@ -95,7 +136,7 @@ static void import(struct storage *s, size_t index)
         if (below != NULL)
             *below = true;
         s->totals->whole = s->totals->whole && step->has_prediction;
-        add(s, inodes, &s->totals->image_inodes);
+        add(s, inodes, ol_predicted_bytes(image, s->engine, step), &s->totals->image_inodes);
         if (owners(s->prediction, index, layer) == 1)
             s->totals->exclusive_inodes += inodes;
     }
@@ -123,7 +164,7 @@ static void commit(struct storage *s, size_t index)
             inodes -= *top ? parenthood(s, index) : 0;
             *top = true;
         }
-        add(s, inodes, &s->totals->workload_inodes);
+        add(s, inodes, ol_predicted_bytes(image, s->engine, step), &s->totals->workload_inodes);
     }
 }
 
@@ -135,7 +176,8 @@ static void make_containers(struct storage *s, size_t index)
     bool *top = parent_flag(s, index, image->report.image.n_layers - 1);
 
     for (unsigned i = 0; i < s->prediction->containers; i++) {
-        add(s, *top ? container->further : container->first, &s->totals->container_inodes);
+        add(s, *top ? container->further : container->first, container->bytes,
+            &s->totals->container_inodes);
         *top = true;
     }
 }
@@ -173,6 +215,22 @@ static int total_engine(const struct ol_prediction *prediction, size_t engine)
     return r;
 }
 
+static void advise(const struct ol_prediction *prediction, size_t engine)
+{
+    const struct ol_predicted_totals *totals = &prediction->totals[engine];
+    const unsigned commits = prediction->images[0].report.workload.commits;
+    struct ol_fs_load load = {
+        .inodes = (uint64_t)totals->peak_inodes,
+        .bytes = (uint64_t)totals->peak_bytes,
+        .containers = prediction->n_images * ((uint64_t)commits + prediction->containers),
+        .images = prediction->n_images * (1 + (uint64_t)commits),
+    };
+
+    for (size_t i = 0; i < prediction->n_images; i++)
+        load.layers += ol_report_imported(&prediction->images[i].report) + commits;
+    prediction->advice[engine] = ol_fs_advise(prediction->fs, &load, prediction->headroom);
+}
+
 int ol_prediction_total(struct ol_prediction *prediction, struct ol_error *err)
 {
     size_t engines = prediction->images[0].report.n_engines;
@@ -180,9 +238,13 @@ int ol_prediction_total(struct ol_prediction *prediction, struct ol_error *err)
 
     tell_shared(prediction);
     prediction->totals = calloc(engines, sizeof *prediction->totals);
-    if (prediction->totals == NULL)
+    prediction->advice = calloc(engines, sizeof *prediction->advice);
+    if (prediction->totals == NULL || prediction->advice == NULL)
         return ol_error_nomem(err);
-    for (size_t i = 0; i < engines && r == 0; i++)
+    for (size_t i = 0; i < engines && r == 0; i++) {
         r = total_engine(prediction, i);
+        if (r == 0)
+            advise(prediction, i);
+    }
     return r < 0 ? ol_error_set(err, r, "cannot sum up: %s", strerrordesc_np(-r)) : 0;
 }

@@ -63,6 +63,7 @@ static int print_table(const struct ol_prediction *prediction, const struct ol_p
 {
     ol_auto_engine_grid struct ol_engine_grid total = {0};
     ol_auto_buf struct ol_buf buf = OL_BUF_INIT;
+    ol_auto_grid struct ol_grid fs = {0};
     int r = ol_prediction_text_workload(prediction, &buf);
 
     fprintf(page->out, "%s%s%s\n", ol_page_bold(page), title, ol_page_plain(page));
@@ -75,6 +76,12 @@ static int print_table(const struct ol_prediction *prediction, const struct ol_p
     if (r == 0) {
         fputc('\n', page->out);
         r = print_engine_grid(page, prediction, &total, false);
+    }
+    if (r == 0)
+        r = ol_prediction_grid_fs(prediction, &fs);
+    if (r == 0) {
+        fputc('\n', page->out);
+        r = ol_page_grid(page, &fs);
     }
     ol_buf_truncate(&buf, 0);
     if (r == 0)
@@ -113,6 +120,7 @@ static int print_markdown(const struct ol_prediction *prediction, FILE *out)
 {
     ol_auto_engine_grid struct ol_engine_grid total = {0};
     ol_auto_buf struct ol_buf buf = OL_BUF_INIT;
+    ol_auto_grid struct ol_grid fs = {0};
     int r = ol_prediction_text_workload(prediction, &buf);
 
     fprintf(out, "## %s\n\n%s\n\n", title, ol_buf_str(&buf));
@@ -120,10 +128,13 @@ static int print_markdown(const struct ol_prediction *prediction, FILE *out)
         r = print_markdown_image(out, prediction, i);
     if (r == 0)
         r = ol_prediction_grid_total(prediction, 0, &total);
+    if (r == 0)
+        r = ol_prediction_grid_fs(prediction, &fs);
     if (r < 0)
         return r;
     fputs("### All together\n\n", out);
     ol_markdown_grid(out, &total.grid);
+    ol_markdown_grid(out, &fs);
     ol_buf_truncate(&buf, 0);
     r = ol_prediction_text_notes(prediction, &buf);
     if (r == 0)

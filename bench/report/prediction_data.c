@@ -52,7 +52,7 @@ static json_t *image_json(const struct ol_predicted_image *image, size_t index, 
     return json;
 }
 
-static json_t *step_json(const struct ol_predicted_image *image, size_t index,
+static json_t *step_json(const struct ol_predicted_image *image, size_t index, size_t engine,
                          const struct ol_bench_step *step, int *r)
 {
     bool of_layer = step->op == OL_STEP_LAYER_APPLY;
@@ -67,6 +67,10 @@ static json_t *step_json(const struct ol_predicted_image *image, size_t index,
                 r);
     ol_json_put(json, "kinds",
                 step->has_prediction ? ol_report_kinds_json(&step->predicted, r) : json_null(), r);
+    ol_json_put(json, "predicted_bytes",
+                step->has_prediction ? json_integer(ol_predicted_bytes(image, engine, step))
+                                     : json_null(),
+                r);
     if (of_layer)
         ol_json_put(json, "shared_with", shared_json(image, index, step->index), r);
     if (of_layer || (image->report.workload.replay && step->op != OL_STEP_IMAGE_REMOVE)) {
@@ -117,6 +121,28 @@ static json_t *totals_json(const struct ol_prediction *prediction, size_t engine
     ol_json_put(json, "container_inodes", json_integer(totals->container_inodes), r);
     ol_json_put(json, "peak_inodes",
                 totals->whole ? json_integer(totals->peak_inodes) : json_null(), r);
+    ol_json_put(json, "peak_bytes_estimate", json_integer(totals->peak_bytes), r);
+    return json;
+}
+
+static json_t *fs_json(const struct ol_prediction *prediction, size_t engine, int *r)
+{
+    const struct ol_fs_advice *advice = &prediction->advice[engine];
+    ol_auto_buf struct ol_buf command = OL_BUF_INIT;
+    json_t *json = json_object();
+
+    if (ol_prediction_text_mkfs(prediction, engine, &command) < 0)
+        *r = -ENOMEM;
+    ol_json_put(json, "fs", json_string(ol_advised_fs_name(prediction->fs)), r);
+    ol_json_put(json, "headroom_percent", ol_json_count(prediction->headroom), r);
+    ol_json_put(json, "inodes", ol_json_count(advice->inodes), r);
+    ol_json_put(json, "size_bytes", ol_json_count(advice->size_bytes), r);
+    ol_json_put(json, "bytes_per_inode",
+                advice->bytes_per_inode > 0 ? ol_json_count(advice->bytes_per_inode) : json_null(),
+                r);
+    ol_json_put(json, "imaxpct", advice->imaxpct > 0 ? ol_json_count(advice->imaxpct) : json_null(),
+                r);
+    ol_json_put(json, "mkfs", json_string(ol_buf_str(&command)), r);
     return json;
 }
 
@@ -135,10 +161,11 @@ static json_t *engine_json(const struct ol_prediction *prediction, size_t index,
         const struct ol_bench_engine *of = &image->report.engines[index];
 
         for (size_t s = 0; s < of->n_steps; s++)
-            ol_json_push(steps, step_json(image, i, &of->steps[s], r), r);
+            ol_json_push(steps, step_json(image, i, index, &of->steps[s], r), r);
     }
     ol_json_put(json, "images", alone_json(prediction, index, r), r);
     ol_json_put(json, "totals", totals_json(prediction, index, r), r);
+    ol_json_put(json, "file_system", fs_json(prediction, index, r), r);
     return json;
 }
 

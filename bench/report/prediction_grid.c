@@ -256,9 +256,8 @@ int ol_prediction_grid_total(const struct ol_prediction *prediction, size_t widt
     if (r == 0 && n > 1)
         r = add_total(prediction, "  layers of one image only", false,
                       offsetof(struct ol_predicted_totals, exclusive_inodes), ret);
-    (void)snprintf(
-        label, sizeof label, "%zu %s", n * work->commits,
-        plural(n * work->commits, "commit, container and all", "commits, containers and all"));
+    (void)snprintf(label, sizeof label, "%zu %s", n * work->commits,
+                   plural(n * work->commits, "commit, whole cycle", "commits, whole cycle"));
     if (r == 0 && work->commits > 0)
         r = add_total(prediction, label, true,
                       offsetof(struct ol_predicted_totals, workload_inodes), ret);

@@ -26,6 +26,14 @@ int ol_prediction_grid_image(const struct ol_prediction *prediction, size_t inde
 int ol_prediction_grid_total(const struct ol_prediction *prediction, size_t width,
                              struct ol_engine_grid *ret);
 
+/** A row for each engine: the file system that holds the peak. */
+int ol_prediction_grid_fs(const struct ol_prediction *prediction, struct ol_grid *ret);
+/** The command that makes it, for one engine. */
+int ol_prediction_text_mkfs(const struct ol_prediction *prediction, size_t engine,
+                            struct ol_buf *buf);
+/** What the rule is, one sentence. */
+int ol_prediction_text_fs(const struct ol_prediction *prediction, struct ol_buf *buf);
+
 /** "Image x.tar: 3 layers, 7,705 entries". */
 int ol_prediction_text_image(const struct ol_prediction *prediction, size_t index,
                              struct ol_buf *buf);

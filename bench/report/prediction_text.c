@@ -138,7 +138,10 @@ int ol_prediction_text_notes(const struct ol_prediction *prediction, struct ol_b
     if (r == 0 && prediction->n_images > with_diff_ids(prediction) && prediction->n_images > 1)
         r = ol_buf_puts(buf, "an image without a config tells no DiffIDs: whether it shares layers "
                              "is known with --verify-digests\n");
+    if (r == 0)
+        r = ol_prediction_text_fs(prediction, buf);
     if (r == 0 && !is_whole(prediction))
-        r = ol_buf_puts(buf, "?: a step the oracle cannot follow\n");
+        r = ol_buf_puts(
+            buf, "?: a step the oracle cannot follow; the file system is too small by that\n");
     return r;
 }

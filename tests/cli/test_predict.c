@@ -290,6 +290,94 @@ static void predict__writes_nothing(void **state)
     assert_non_null(strstr(result.out, "the image"));
 }
 
+/* ---- the file system ---- */
+
+/* A thousand files, and a directory for every four. */
+static char *write_many(const struct fixture *f)
+{
+    struct tarball layers[2] = {TARBALL_INIT, TARBALL_INIT};
+    char name[64];
+    char *path;
+
+    for (unsigned i = 0; i < 1000; i++) {
+        if (i % 4 == 0) {
+            (void)snprintf(name, sizeof name, "usr/dir%u/", i / 4);
+            tarball_add_dir(&layers[0], name);
+        }
+        (void)snprintf(name, sizeof name, "usr/dir%u/file%u", i / 4, i);
+        tarball_add_file(&layers[0], name, "content");
+    }
+    tarball_add_file(&layers[1], "usr/new", "new");
+    tarball_end(&layers[0]);
+    tarball_end(&layers[1]);
+    path = image_archive_write(&f->dir, "many.tar", layers, 2);
+    tarball_fini(&layers[0]);
+    tarball_fini(&layers[1]);
+    return path;
+}
+
+static void run_command(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+static void run_command(const char *fmt, ...)
+{
+    ol_auto_free char *command = NULL;
+    va_list ap;
+
+    va_start(ap, fmt);
+    assert_true(vasprintf(&command, fmt, ap) > 0);
+    va_end(ap);
+    if (system(command) != 0) /* the commands an administrator would type */
+        fail_msg("'%s' failed", command);
+}
+
+/* Exit status of the whole workload on an ext4 of so many inodes. */
+static int run_on_ext4(const struct fixture *f, const char *image, const char *driver,
+                       json_int_t inodes, json_int_t size_bytes)
+{
+    auto_result struct program_result result = {0};
+    ol_auto_free char *backing = NULL;
+    ol_auto_free char *drivers = NULL;
+
+    assert_true(asprintf(&backing, "--backing=%s/place", f->dir.path) > 0);
+    assert_true(asprintf(&drivers, "--drivers=%s", driver) > 0);
+    run_command("cd %s && rm -f fs && truncate -s %lld fs && mkfs.ext4 -q -F -N %lld fs && mount "
+                "-o loop fs place",
+                f->dir.path, (long long)size_bytes, (long long)inodes);
+    program(&result, "compare", drivers, backing, "--rounds=1", "--no-warmup", "--commits=4",
+            image);
+    run_command("umount %s/place", f->dir.path);
+    if (result.status != 0)
+        assert_non_null(strstr(result.err, "No space left"));
+    return result.status;
+}
+
+static void predict__names_a_file_system_that_holds_it(void **state)
+{
+    const struct fixture *f = *state;
+    static const char *const names[] = {"overlay", "overlay2", "vfs"};
+
+    OL_REQUIRE(can_mount_overlay, "the kernel view mounts overlayfs");
+    OL_REQUIRE(can_loop_mount, "an ext4 of its own is on a loop device");
+    for (size_t i = 0; i < OL_ARRAY_LEN(names); i++) {
+        ol_auto_free char *image = write_many(f);
+        ol_auto_free char *drivers = NULL;
+        const json_t *advice;
+        json_t *json;
+
+        assert_true(asprintf(&drivers, "--drivers=%s", names[i]) > 0);
+        json = json_of((const char *const[]){"predict", "--json", "--commits=4", "--headroom=5",
+                                             drivers, image, NULL});
+        advice = json_object_get(json_array_get(json_object_get(json, "engines"), 0),
+                                 "file_system");
+        assert_int_equal(
+            run_on_ext4(f, image, names[i], number(advice, "inodes"), number(advice, "size_bytes")),
+            0);
+        assert_int_equal(run_on_ext4(f, image, names[i], number(advice, "inodes") / 10,
+                                     number(advice, "size_bytes")),
+                         1);
+        json_decref(json);
+    }
+}
+
 /* ---- what is wrong ---- */
 
 static void write_part(const struct fixture *f, const char *name, size_t bytes)
@@ -366,6 +454,7 @@ int main(void)
         TEST(predict__fits_80_columns),
         TEST(predict__has_the_forms_of_compare),
         TEST(predict__writes_nothing),
+        TEST(predict__names_a_file_system_that_holds_it),
         TEST(predict__names_what_is_wrong_with_an_image),
         TEST(predict__verifies_digests_when_asked),
     };

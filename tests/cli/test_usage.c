@@ -101,6 +101,8 @@ static void usage__says_what_is_wrong(void **state)
         {"predict", "--replay", "--commits", "2", "x.tar"},
         {"predict", "--replay", "x.tar", "y.tar"},
         {"predict", "--top", "1001"},
+        {"predict", "--fs", "zfs"},
+        {"predict", "--headroom", "1001"},
         {"image", "history"},
         {"image", "history", "--sort", "size", "--inodes", "x.tar"},
         {"image", "history", "--top", "5", "x.tar"},
