@@ -3,6 +3,9 @@
 # sets WORK (removed at exit) and leaves us in WORK/here, which has base.tar and top.tar (layers), rootfs (a
 # directory) and debian.tar (an archive of debian:12, two layers). "overlab" works on the data root $ROOT.
 
+# shellcheck source=tests/support/verdict.sh
+. "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")/../support/verdict.sh"
+
 # Mounts of ours end with us.
 if [ "$(id -u)" -eq 0 ] && [ -z "${OL_EXAMPLES_INSIDE-}" ] && unshare --mount true 2>/dev/null; then
     OL_EXAMPLES_INSIDE=1 exec unshare --mount "$0" "$@"
@@ -43,6 +46,6 @@ make_inputs() {
 }
 
 if ! { cd "$WORK/here" && make_inputs; }; then
-    echo "FAILED ${0##*/}: cannot make the inputs"
+    failed "${0##*/}" "cannot make the inputs"
     exit 1
 fi
