@@ -152,8 +152,19 @@ static json_t *blob_path(const struct ol_blob *blob)
     return json_sprintf(BLOBS "%s", ol_digest_hex(blob->digest));
 }
 
-static json_t *item(const struct ol_export_image *image)
+/* The id its parent gets in the archive, when that is in it; NULL when it is not. */
+static const char *parent_of(const struct ol_export *e, const struct ol_export_image *image)
 {
+    for (size_t i = 0; i < e->count; i++) {
+        if (strcmp(e->list[i].stored.id, image->stored.parent) == 0)
+            return e->list[i].config.digest;
+    }
+    return NULL;
+}
+
+static json_t *item(const struct ol_export *e, const struct ol_export_image *image)
+{
+    const char *parent = parent_of(e, image);
     json_t *tags = image->n_tags > 0 ? json_array() : json_null();
     json_t *layers = json_array();
     int r = 0;
@@ -167,8 +178,8 @@ static json_t *item(const struct ol_export_image *image)
         json_decref(layers);
         return NULL;
     }
-    return json_pack("{so, so, so}", "Config", blob_path(&image->config), "RepoTags", tags,
-                     "Layers", layers);
+    return json_pack("{so, so, so, ss*}", "Config", blob_path(&image->config), "RepoTags", tags,
+                     "Layers", layers, "Parent", parent);
 }
 
 static int make_items(const struct ol_export *e, char **ret, struct ol_error *err)
@@ -176,7 +187,7 @@ static int make_items(const struct ol_export *e, char **ret, struct ol_error *er
     json_t *items = json_array();
 
     for (size_t i = 0; i < e->count; i++)
-        if (json_array_append_new(items, item(&e->list[i])) < 0) {
+        if (json_array_append_new(items, item(e, &e->list[i])) < 0) {
             json_decref(items);
             return ol_error_nomem(err);
         }

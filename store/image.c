@@ -23,6 +23,7 @@ struct ol_image {
     struct ol_image_config config; /* json is NULL when the format has none */
     char **names;                  /* owned; n_names of them */
     size_t n_names;
+    char *parent; /* owned; or NULL */
     const struct ol_image_source_ops *ops;
     void *data;  /* owned by ops */
     bool verify; /* blobs against their digests */
@@ -77,6 +78,7 @@ void ol_image_free(struct ol_image *image)
     for (size_t i = 0; i < image->n_names; i++)
         free(image->names[i]);
     free(image->names);
+    free(image->parent);
     free(image->source);
     free(image);
 }
@@ -132,6 +134,11 @@ size_t ol_image_name_count(const struct ol_image *image)
 const char *ol_image_name(const struct ol_image *image, size_t index)
 {
     return image->names[index];
+}
+
+const char *ol_image_parent(const struct ol_image *image)
+{
+    return image->parent != NULL ? image->parent : "";
 }
 
 void ol_image_verify_blobs(struct ol_image *image)
@@ -201,6 +208,7 @@ static int new_from_files(enum ol_image_format format, const char *source,
     image->names = ol_ptr_steal(parts->names);
     image->n_names = parts->n_names;
     parts->n_names = 0;
+    image->parent = ol_ptr_steal(parts->parent);
     *ret = image;
     return 0;
 }

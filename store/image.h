@@ -70,6 +70,9 @@ int ol_image_open_all(const char *path, const char *tmp_dir, struct ol_image_set
 size_t ol_image_name_count(const struct ol_image *image);
 const char *ol_image_name(const struct ol_image *image, size_t index);
 
+/** What a docker-archive says the image was made from: any text, "" for nothing. */
+const char *ol_image_parent(const struct ol_image *image);
+
 enum ol_image_format ol_image_format_of(const struct ol_image *image);
 const char *
 ol_image_source(const struct ol_image *image); /* path as given, or "built-in (seed N)" */

@@ -152,6 +152,18 @@ static int read_names(const json_t *item, struct ol_image_parts *parts, struct o
     return 0;
 }
 
+static int read_parent(const json_t *item, struct ol_image_parts *parts, struct ol_error *err)
+{
+    const json_t *parent = json_object_get(item, "Parent");
+
+    if (parent == NULL || json_is_null(parent))
+        return 0;
+    if (!json_is_string(parent))
+        return ol_error_set(err, -EBADMSG, "'manifest.json': Parent is no string");
+    parts->parent = strdup(json_string_value(parent));
+    return parts->parent == NULL ? ol_error_nomem(err) : 0;
+}
+
 static int read_image(const struct ol_archive *archive, const json_t *item,
                       struct ol_image_list *list, struct ol_error *err)
 {
@@ -167,6 +179,8 @@ static int read_image(const struct ol_archive *archive, const json_t *item,
         r = read_config(archive, item, parts, err);
     if (r == 0)
         r = read_layers(archive, item, parts, err);
+    if (r == 0)
+        r = read_parent(item, parts, err);
     return r < 0 ? r : read_names(item, parts, err);
 }
 

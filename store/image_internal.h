@@ -15,10 +15,11 @@ struct ol_image_parts {
     char **members; /* owned; one a layer, every one opened once already */
     char **names;   /* owned; n_names of them: what the archive calls the image */
     size_t n_names;
+    char *parent; /* owned; what the archive calls the image it was made from; NULL: nothing */
 };
 #define OL_IMAGE_PARTS_INIT                                                                        \
     {                                                                                              \
-        OL_IMAGE_CONFIG_INIT, NULL, NULL, 0                                                        \
+        OL_IMAGE_CONFIG_INIT, NULL, NULL, 0, NULL                                                  \
     }
 void ol_image_parts_fini(struct ol_image_parts *parts);
 

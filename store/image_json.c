@@ -52,6 +52,7 @@ void ol_image_parts_fini(struct ol_image_parts *parts)
     for (size_t i = 0; i < parts->n_names; i++)
         free(parts->names[i]);
     free(parts->names);
+    free(parts->parent);
     ol_image_config_fini(&parts->config);
     *parts = (struct ol_image_parts)OL_IMAGE_PARTS_INIT;
 }

@@ -127,6 +127,20 @@ int ol_imagedb_touch(const struct ol_images *images, const char *id, struct ol_e
     return put_metadata(images, id, "lastUpdated", text, err);
 }
 
+int ol_imagedb_write_parent(const struct ol_images *images, const char *id, const char *parent,
+                            struct ol_error *err)
+{
+    ol_auto_fd int fd = -1;
+
+    if (*parent != '\0')
+        return put_metadata(images, id, "parent", parent, err);
+    fd = ol_fs_open_dir(images->metadata_fd, ol_digest_hex(id));
+    if (fd == -ENOENT)
+        return 0;
+    return fd < 0 ? ol_error_sys(err, -fd, "cannot open the metadata of image '%s'", id)
+                  : ol_fs_unlink(fd, "parent", err);
+}
+
 int ol_imagedb_write(const struct ol_images *images, const struct ol_image_config *config,
                      const char *parent, struct ol_error *err)
 {

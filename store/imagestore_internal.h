@@ -43,6 +43,9 @@ int ol_imagedb_read_parent(const struct ol_images *images, const char *hex,
 /** Write the metadata, then the config: the one step that makes the image exist. */
 int ol_imagedb_write(const struct ol_images *images, const struct ol_image_config *config,
                      const char *parent, struct ol_error *err);
+/** Set the parent; "" takes it away. */
+int ol_imagedb_write_parent(const struct ol_images *images, const char *id, const char *parent,
+                            struct ol_error *err);
 /** Remember when the image got a name. */
 int ol_imagedb_touch(const struct ol_images *images, const char *id, struct ol_error *err);
 /** Remove the config (from then on the image does not exist), then the metadata. */

@@ -7,6 +7,7 @@
 #include "store/image.h"
 #include "store/image_internal.h"
 #include "store/imagestore_internal.h"
+#include "store/import_parents.h"
 
 #include <errno.h>
 #include <sys/utsname.h>
@@ -22,9 +23,10 @@ struct item {
 struct import {
     struct ol_images *images;
     const struct ol_import_options *options;
-    struct ol_image_set set; /* owned */
-    struct item *items;      /* owned; set.count of them */
-    struct ol_tags names;    /* owned: what the images will be called; ids are set at the end */
+    struct ol_image_set set;      /* owned */
+    struct item *items;           /* owned; set.count of them */
+    struct ol_parent_link *links; /* owned; set.count of them */
+    struct ol_tags names; /* owned: what the images will be called; ids are set at the end */
     char (*fresh)[OL_DIGEST_SIZE]; /* owned: ChainIDs of layers that were not there, in order */
     size_t n_fresh;
 };
@@ -34,6 +36,7 @@ static void import_fini(struct import *im)
     for (size_t i = 0; im->items != NULL && i < im->set.count; i++)
         ol_image_config_fini(&im->items[i].made);
     free(im->items);
+    free(im->links);
     free(im->fresh);
     ol_tags_fini(&im->names);
     ol_image_set_fini(&im->set);
@@ -42,13 +45,16 @@ static void import_fini(struct import *im)
 static int prepare(struct import *im, struct ol_error *err)
 {
     im->items = calloc(im->set.count, sizeof *im->items);
-    if (im->items == NULL)
+    im->links = calloc(im->set.count, sizeof *im->links);
+    if (im->items == NULL || im->links == NULL)
         return ol_error_nomem(err);
     for (size_t i = 0; i < im->set.count; i++) {
         struct item *item = &im->items[i];
         item->source = im->set.items[i];
         item->config = ol_image_config_of(item->source);
         ol_image_verify_blobs(item->source);
+        im->links[i] = (struct ol_parent_link){.config = item->config,
+                                               .told = ol_image_parent(item->source)};
         item->done.source_format = ol_image_format_name(ol_image_format_of(item->source));
     }
     if (im->options->n_names > 0 && im->set.count != 1)
@@ -250,7 +256,7 @@ static int give_names(struct import *im, struct ol_error *err)
     return r;
 }
 
-/* All of them, then all names in one step. */
+/* All of them, then what they were made from, then all names in one step. */
 static int put_images(struct import *im, struct ol_error *err)
 {
     size_t put = 0;
@@ -263,7 +269,12 @@ static int put_images(struct import *im, struct ol_error *err)
             break;
     }
     if (r == 0)
+        r = ol_parents_set(im->images, im->links, im->set.count, err);
+    if (r == 0) {
         r = give_names(im, err);
+        if (r < 0)
+            ol_parents_unset(im->images, im->links, im->set.count);
+    }
     if (r < 0)
         unput(im, put);
     return r;
@@ -275,6 +286,8 @@ static int run(struct import *im, struct ol_error *err)
 
     if (r == 0)
         r = check_names(im, err);
+    if (r == 0)
+        r = ol_parents_check(im->images, im->links, im->set.count, err);
     for (size_t i = 0; r == 0 && i < im->set.count; i++)
         r = import_image(im, &im->items[i], err);
     if (r == 0)

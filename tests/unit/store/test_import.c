@@ -95,6 +95,116 @@ static char *new_docker_archive(struct images_fixture *f)
     return images_save(f, &tar, "new.tar");
 }
 
+/* --- Parents --- */
+
+/* A child, its parent and an image that has nothing to do with them, as docker save lists them. */
+struct family {
+    char child[OL_DIGEST_SIZE], parent[OL_DIGEST_SIZE], other[OL_DIGEST_SIZE];
+    char *path; /* owned */
+};
+
+static void add_config(struct tarball *tar, const char *name, const struct parts *p,
+                       const char *rest, char id[OL_DIGEST_SIZE])
+{
+    ol_auto_free char *config = text_of(
+        "{\"os\":\"linux\",\"rootfs\":{\"diff_ids\":[\"%s\",\"%s\"]}"
+        "%s}",
+        p->blob[0].digest, p->blob[1].digest, rest);
+
+    memcpy(id, blob_of(config, strlen(config)).digest, OL_DIGEST_SIZE);
+    tarball_add_file(tar, name, config);
+}
+
+/* @param told  what the manifest calls the child's parent; NULL: the parent */
+static void family_make(struct images_fixture *f, const char *told, struct family *ret)
+{
+    static const char *const layers = "\"Layers\":[\"" V1_A "/layer.tar\",\"" V1_B "/layer.tar\"]";
+    struct tarball tar = TARBALL_INIT;
+    ol_auto_free char *manifest = NULL;
+    struct parts p;
+
+    parts_make(&p);
+    add_layer_file(&tar, V1_A, &p.layer[0]);
+    add_layer_file(&tar, V1_B, &p.layer[1]);
+    add_config(&tar, "p.json", &p, ",\"history\":[{\"created_by\":\"a\"}]", ret->parent);
+    add_config(&tar, "c.json", &p,
+               ",\"history\":[{\"created_by\":\"a\",\"author\":\"\"},{\"created_by\":\"b\","
+               "\"empty_layer\":true}]",
+               ret->child);
+    add_config(&tar, "o.json", &p, "", ret->other);
+    manifest = text_of("[{\"Config\":\"c.json\",\"Parent\":\"%s\",%s},{\"Config\":\"p.json\",%s},"
+                       "{\"Config\":\"o.json\",\"Parent\":\"%s\",%s}]",
+                       told != NULL ? told : ret->parent, layers, layers, ret->other, layers);
+    tarball_add_file(&tar, "manifest.json", manifest);
+    tarball_end(&tar);
+    parts_fini(&p);
+    ret->path = images_save(f, &tar, "family.tar");
+}
+
+static void assert_parent(struct images_fixture *f, const char *id, const char *want)
+{
+    ol_auto_error struct ol_error err = OL_ERROR_INIT;
+    struct ol_stored_image image;
+
+    assert_ok(ol_images_find(f->images, id, &image, &err), &err);
+    assert_string_equal(image.parent, want);
+    images_reopen(f); /* on disk, too */
+    assert_ok(ol_images_find(f->images, id, &image, &err), &err);
+    assert_string_equal(image.parent, want);
+}
+
+static void import__parents_of_the_archive_are_remembered(void **state)
+{
+    struct images_fixture *f = *state;
+    struct family family;
+    struct imported got;
+
+    family_make(f, NULL, &family);
+    import_ok(f, family.path, &got);
+    assert_parent(f, family.child, family.parent);
+    assert_parent(f, family.parent, "");
+    assert_parent(f, family.other, ""); /* it named itself */
+    free(family.path);
+}
+
+/* What the archive does not hold, and what is no id at all, is nobody's parent: as docker load. */
+static void import__a_parent_outside_of_the_archive_is_none(void **state)
+{
+    static const char *const told[] = {OL_EMPTY_DIFF_ID, "../../OUT", "sha256:", ""};
+    struct images_fixture *f = *state;
+
+    for (size_t i = 0; i < OL_ARRAY_LEN(told); i++) {
+        struct family family;
+        struct imported got;
+        family_make(f, told[i], &family);
+        import_ok(f, family.path, &got);
+        assert_parent(f, family.child, "");
+        free(family.path);
+    }
+}
+
+static void import__an_image_that_is_there_gets_its_parent_too(void **state)
+{
+    ol_auto_error struct ol_error err = OL_ERROR_INIT;
+    struct images_fixture *f = *state;
+    struct family family;
+    struct imported got;
+
+    family_make(f, "", &family);
+    import_ok(f, family.path, &got);
+    free(family.path);
+    family_make(f, NULL, &family);
+    ol_fault_arm(1);
+    if (OL_FAULTS) /* taken back with the rest */
+        assert_int_equal(try_import(f, family.path, &got, &err), -EIO);
+    ol_fault_arm(0);
+    assert_parent(f, family.child, "");
+    import_ok(f, family.path, &got);
+    assert_true(got.items[0].existed);
+    assert_parent(f, family.child, family.parent);
+    free(family.path);
+}
+
 /* --- Formats --- */
 
 static void import__every_format_is_the_same_image(void **state)
@@ -372,6 +482,9 @@ static void import__a_kill_at_any_time_is_healed(void **state)
 int main(void)
 {
     static const struct CMUnitTest tests[] = {
+        TEST(import__parents_of_the_archive_are_remembered),
+        TEST(import__a_parent_outside_of_the_archive_is_none),
+        TEST(import__an_image_that_is_there_gets_its_parent_too),
         TEST(import__every_format_is_the_same_image),
         TEST(import__an_archive_may_be_compressed_as_a_whole),
         TEST(import__an_oci_tag_gets_the_name_of_the_file),
