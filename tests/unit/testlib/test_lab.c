@@ -270,6 +270,57 @@ static void command__is_skipped_without_mounts(void **state)
     assert_non_null(strstr(heard.text, "'true' needs a mounted container"));
 }
 
+static void command__failure_is_told(void **state)
+{
+    static const char script[] = "echo out of plums >&2; exit 3";
+    const char *const argv[] = {"/bin/sh", "-c", script, NULL};
+    struct test_dir image;
+    struct ol_test_lab *lab;
+
+    (void)state;
+    OL_REQUIRE(can_mount_overlay, "mounting overlayfs needs CAP_SYS_ADMIN");
+    testlib_make_image(&image);
+    lab = lab_with("overlay2", "kernel", NULL);
+    ol_test_import(lab, image.path);
+    ol_test_container_create(lab);
+    assert_fails("overlay2: container.change 0: '/bin/sh': ", ol_test_change_command(lab, argv));
+    assert_non_null(strstr(heard.text, "out of plums"));
+    ol_test_lab_free(lab);
+    test_dir_remove(&image);
+    free(ol_ptr_steal(heard.text));
+}
+
+static void backing__may_be_a_file_system_of_its_own(void **state)
+{
+    static const char *const backings[] = {"ext4:32M", "tmpfs:32M"};
+    struct test_dir image;
+
+    (void)state;
+    OL_REQUIRE(can_mount_overlay, "mounting overlayfs needs CAP_SYS_ADMIN");
+    OL_REQUIRE(can_loop_mount, "a loop file system needs root");
+    testlib_make_image(&image);
+    for (size_t i = 0; i < OL_ARRAY_LEN(backings); i++) {
+        struct ol_test_lab *lab = lab_with("overlay2,snapshot", "kernel", backings[i]);
+
+        ol_assert_inodes_as_predicted(OL_TEST_EVERY_DRIVER, ol_test_import(lab, image.path));
+        ol_test_lab_free(lab);
+    }
+    test_dir_remove(&image);
+}
+
+static void labs__may_live_side_by_side(void **state)
+{
+    struct ol_test_lab *two = lab_with("overlay2,vfs", "direct", NULL);
+    struct testlib_fixture *one = *state;
+
+    ol_assert_nothing_left("overlay2", two);
+    ol_test_import(two, one->image.path);
+    ol_test_remove_all(one->lab);
+    ol_assert_nothing_left("overlay2", one->lab);
+    ol_assert_inodes_as_predicted(OL_TEST_EVERY_DRIVER, ol_test_container_create(two));
+    ol_test_lab_free(two);
+}
+
 static void skips__can_be_forbidden(void **state)
 {
     const char *list = getenv("OL_TEST_REQUIRE");
@@ -304,6 +355,9 @@ int main(void)
         IN_LAB(change__names_the_operation_that_failed),
         IN_LAB(path__is_skipped_without_mounts),
         IN_LAB(command__is_skipped_without_mounts),
+        cmocka_unit_test(command__failure_is_told),
+        cmocka_unit_test(backing__may_be_a_file_system_of_its_own),
+        IN_LAB(labs__may_live_side_by_side),
         IN_LAB(skips__can_be_forbidden),
     };
 

@@ -57,7 +57,7 @@ void assert_heard(const char *want, const char *file)
     assert_string_equal(heard.file, file);
 }
 
-static void make_image(struct test_dir *image)
+void testlib_make_image(struct test_dir *image)
 {
     test_dir_make(image);
     test_mkdir(image->fd, "etc", 0755);
@@ -78,7 +78,7 @@ int testlib_setup(void **state)
 
     assert_non_null(f);
     *state = f;
-    make_image(&f->image);
+    testlib_make_image(&f->image);
     f->lab = ol_test_lab_new(&options);
     f->import = ol_test_import(f->lab, f->image.path);
     return 0;

@@ -48,7 +48,9 @@ void heard_end(void);
 void assert_heard_nothing(void);
 void assert_heard(const char *want, const char *file);
 
-/* D = 4 directories, R = 3 files on 4 names, S = 1. */
+/** D = 4 directories, R = 3 files on 4 names, S = 1. Remove it with test_dir_remove(). */
+void testlib_make_image(struct test_dir *image);
+
 struct testlib_fixture {
     struct test_dir image;
     struct ol_test_lab *lab;
