@@ -187,6 +187,7 @@ int cmd_container_rm(struct ol_cli *cli, int argc, char **argv);
 int cmd_commit(struct ol_cli *cli, int argc, char **argv);
 int cmd_doctor(struct ol_cli *cli, int argc, char **argv);
 int cmd_image_export(struct ol_cli *cli, int argc, char **argv);
+int cmd_check(struct ol_cli *cli, int argc, char **argv);
 int cmd_check_store(struct ol_cli *cli, int argc, char **argv);
 int cmd_image_history(struct ol_cli *cli, int argc, char **argv);
 int cmd_image_import(struct ol_cli *cli, int argc, char **argv);

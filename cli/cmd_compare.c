@@ -83,11 +83,6 @@ static void compare_args_fini(struct compare_args *args)
     place_fini(&args->place);
 }
 
-static int check_engine(const char *name, struct ol_error *err)
-{
-    return ol_engine_ops_of(name) == &ol_snapshot_engine_ops ? 0 : ol_driver_spec_check(name, err);
-}
-
 static bool take_number(struct ol_cli *cli, const char *option, const char *arg, unsigned max,
                         unsigned *ret)
 {
@@ -141,7 +136,7 @@ static bool parse(struct ol_cli *cli, int argc, char **argv, struct compare_args
     };
     struct workload_args *workload = &args->workload;
 
-    if (!workload_args_init(cli, workload, "overlay,overlay2", check_engine))
+    if (!workload_args_init(cli, workload, "overlay,overlay2", ol_engine_name_check))
         return false;
     workload->min_commits = 1;
     workload->work.rounds = 5;

@@ -14,6 +14,8 @@ enum {
 static const struct ol_cli_command table[] = {
     {"compare", "[IMAGE]", "cost of docker commits under each driver, side by side", cmd_compare,
      STORE_JSON},
+    {"check", "BUDGET", "hold images and commits against a budget of inodes, for CI", cmd_check,
+     STORE_JSON},
     {"predict", "[IMAGE...]", "inodes of images and commits, told from tar headers", cmd_predict,
      OL_CLI_HAS_JSON},
     {"image export", "IMAGE...", "write images as one archive for other engines", cmd_image_export,

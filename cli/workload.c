@@ -118,7 +118,7 @@ bool workload_settle(struct ol_cli *cli, struct workload_args *args)
     return !args->work.replay || settle_replay(cli, args);
 }
 
-static struct ol_report_style style_for(const struct ol_cli *cli, bool to_stdout)
+struct ol_report_style workload_style(const struct ol_cli *cli, bool to_stdout)
 {
     struct winsize size = {0};
     struct ol_report_style style = {.color = to_stdout && ol_cli_color(cli, STDOUT_FILENO)};
@@ -131,7 +131,7 @@ static struct ol_report_style style_for(const struct ol_cli *cli, bool to_stdout
 int workload_print(const struct ol_cli *cli, const struct workload_args *args,
                    workload_print_fn *print, const void *result, struct ol_error *err)
 {
-    struct ol_report_style style = style_for(cli, args->output == NULL);
+    struct ol_report_style style = workload_style(cli, args->output == NULL);
     ol_auto_free char *text = NULL;
     size_t len = 0;
     FILE *out;

@@ -75,6 +75,9 @@ bool workload_settle(struct ol_cli *cli, struct workload_args *args);
 /** Whether a library function accepted what was given with an option; tells it when not. */
 bool workload_judged(struct ol_cli *cli, const char *option, int r, const struct ol_error *err);
 
+/** The style of what goes to stdout, or of a file. */
+struct ol_report_style workload_style(const struct ol_cli *cli, bool to_stdout);
+
 /** Say what the result is. @return 0 or -ENOMEM */
 typedef int workload_print_fn(const void *result, enum ol_report_format format,
                               const struct ol_report_style *style, FILE *out, struct ol_error *err);

@@ -147,6 +147,9 @@ extern const struct ol_engine_ops ol_snapshot_engine_ops;
 /** The engine an element of a list of our own engines names, valid or not. */
 const struct ol_engine_ops *ol_engine_ops_of(const char *name);
 
+/** One of our own engines, with options it has. @return 0 or -EINVAL, naming it */
+int ol_engine_name_check(const char *name, struct ol_error *err);
+
 /**
  * The law of the cost model that describes a driver by its full name.
  * @return 0; -ENOENT when there is none for it

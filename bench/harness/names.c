@@ -106,6 +106,11 @@ const struct ol_engine_ops *ol_engine_ops_of(const char *name)
     return strcmp(name, "snapshot") == 0 ? &ol_snapshot_engine_ops : &ol_driver_engine_ops;
 }
 
+int ol_engine_name_check(const char *name, struct ol_error *err)
+{
+    return ol_engine_ops_of(name) == &ol_snapshot_engine_ops ? 0 : ol_driver_spec_check(name, err);
+}
+
 int ol_engine_law(const char *name, enum ol_law *ret)
 {
     static const struct {

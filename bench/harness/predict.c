@@ -20,7 +20,7 @@ struct work {
 int ol_predict_check_engine(const char *name, struct ol_error *err)
 {
     enum ol_law law;
-    int r = ol_engine_ops_of(name) == &ol_snapshot_engine_ops ? 0 : ol_driver_spec_check(name, err);
+    int r = ol_engine_name_check(name, err);
 
     if (r < 0)
         return r;

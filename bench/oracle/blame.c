@@ -92,18 +92,45 @@ static int put_path(const struct ol_mtree *tree, uint32_t node, char **ret)
     return *ret != NULL ? 0 : -ENOMEM;
 }
 
-static void add_up(const struct ol_mtree *tree, struct share *shares, unsigned char *seen)
+/* What of a tree is charged to the last layer. */
+struct bill {
+    const struct ol_mtree *tree;
+    uint32_t layer;      /* regular files of this layer alone; 0: of all */
+    bool clone_all;      /* and specials of this layer alone */
+    bool copied;         /* a copy: every name of a special, one file for each group */
+    unsigned char *paid; /* owned by the caller; one for each inode or group */
+};
+
+static bool is_charged(const struct bill *bill, const struct ol_minode *inode, uint32_t index)
 {
+    bool file = inode->type == OL_M_FILE;
+    uint32_t id = bill->copied && file ? inode->group : index;
+
+    if (bill->copied && !file)
+        return true;
+    if (bill->layer != 0 && inode->layer != bill->layer &&
+        (file || (bill->clone_all && inode->type != OL_M_DIR)))
+        return false;
+    if (bill->paid[id] != 0)
+        return false;
+    bill->paid[id] = 1;
+    return true;
+}
+
+static void add_up(const struct bill *bill, struct share *shares)
+{
+    const struct ol_mtree *tree = bill->tree;
+
     for (uint32_t node = OL_M_ROOT; node != OL_M_NONE; node = ol_mtree_next(tree, node)) {
         const uint32_t index = tree->nodes[node].inode;
+        const struct ol_minode *inode = &tree->inodes[index];
         struct share *share = node == OL_M_ROOT ? NULL : &shares[tree->nodes[node].parent];
 
         shares[node].node = node;
-        if (share == NULL || seen[index] != 0)
+        if (share == NULL || !is_charged(bill, inode, index))
             continue;
-        seen[index] = 1;
         share->inodes++;
-        share->bytes += tree->inodes[index].type == OL_M_FILE ? tree->inodes[index].size : 0;
+        share->bytes += inode->type == OL_M_FILE ? inode->size : 0;
     }
 }
 
@@ -119,18 +146,31 @@ static int most_first(const void *a, const void *b)
     return (x->node > y->node) - (x->node < y->node);
 }
 
-int ol_model_blame(const struct ol_model *model, size_t top, struct ol_blamed_dir *ret)
+static int most_bytes_first(const void *a, const void *b)
 {
-    const struct ol_mtree *tree = ol_model_own(model);
+    const struct share *x = a;
+    const struct share *y = b;
+
+    if (x->bytes != y->bytes)
+        return x->bytes < y->bytes ? 1 : -1;
+    return most_first(a, b);
+}
+
+static int rank(struct bill *bill, bool by_bytes, size_t top, struct ol_blamed_dir *ret)
+{
+    const struct ol_mtree *tree = bill->tree;
+    const size_t ids = tree->n_inodes > tree->n_groups ? tree->n_inodes : tree->n_groups;
     ol_auto_free struct share *shares = calloc(tree->n_nodes, sizeof *shares);
-    ol_auto_free unsigned char *seen = calloc(tree->n_inodes + 1, 1);
+    ol_auto_free unsigned char *paid = calloc(ids + 1, 1);
     size_t count = 0;
 
-    if (shares == NULL || seen == NULL)
+    if (shares == NULL || paid == NULL)
         return -ENOMEM;
-    add_up(tree, shares, seen);
-    qsort(shares, tree->n_nodes, sizeof *shares, most_first);
-    while (count < top && count < tree->n_nodes && shares[count].inodes > 0) {
+    bill->paid = paid;
+    add_up(bill, shares);
+    qsort(shares, tree->n_nodes, sizeof *shares, by_bytes ? most_bytes_first : most_first);
+    while (count < top && count < tree->n_nodes &&
+           (by_bytes ? shares[count].bytes : shares[count].inodes) > 0) {
         ret[count] = (struct ol_blamed_dir){.inodes = shares[count].inodes,
                                             .bytes = shares[count].bytes};
         if (put_path(tree, shares[count].node, &ret[count].path) < 0) {
@@ -141,4 +181,27 @@ int ol_model_blame(const struct ol_model *model, size_t top, struct ol_blamed_di
         count++;
     }
     return (int)count;
+}
+
+int ol_model_blame(const struct ol_model *model, size_t top, struct ol_blamed_dir *ret)
+{
+    struct bill bill = {.tree = ol_model_own(model)};
+
+    return rank(&bill, false, top, ret);
+}
+
+int ol_model_blame_under(enum ol_law law, const struct ol_model *model, bool base, bool by_bytes,
+                         size_t top, struct ol_blamed_dir *ret)
+{
+    struct bill bill = {.tree = &model->merged, .layer = base ? 0 : model->layer};
+
+    if (law == OL_LAW_VFS) {
+        bill.layer = 0;
+        bill.copied = true;
+    } else if (law == OL_LAW_OVERLAY_CLONE_ALL) {
+        bill.clone_all = true;
+    } else if (law != OL_LAW_OVERLAY) { /* a layer is its own changes */
+        bill = (struct bill){.tree = ol_model_own(model)};
+    }
+    return rank(&bill, by_bytes, top, ret);
 }

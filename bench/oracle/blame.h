@@ -30,4 +30,13 @@ struct ol_blamed_dir {
  */
 int ol_model_blame(const struct ol_model *model, size_t top, struct ol_blamed_dir *ret);
 
+/**
+ * The same for all that one law charges to the last layer: of legacy overlay's, every directory and
+ * symlink of the tree so far.
+ * @param base      the layer is the image's first
+ * @param by_bytes  those with most bytes first, not those with most inodes
+ */
+int ol_model_blame_under(enum ol_law law, const struct ol_model *model, bool base, bool by_bytes,
+                         size_t top, struct ol_blamed_dir *ret);
+
 #endif

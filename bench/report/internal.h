@@ -78,6 +78,8 @@ int ol_report_print_csv(const struct ol_report *report, FILE *out);
 int ol_report_print_markdown(const struct ol_report *report, FILE *out);
 
 void ol_markdown_grid(FILE *out, const struct ol_grid *grid);
+/** Text as a cell of a table, which it cannot end. NULL: an empty one. */
+void ol_markdown_cell(FILE *out, const char *text);
 /** Every line of a text as an item; what stands before a tab is a label. */
 void ol_markdown_items(FILE *out, const char *text);
 /** Quote where needed: engine names have commas in their options. */

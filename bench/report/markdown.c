@@ -4,8 +4,7 @@
 
 #include "common/cleanup.h"
 
-/* A cell must not end its table: names come from outside. */
-static void print_cell(FILE *out, const char *text)
+void ol_markdown_cell(FILE *out, const char *text)
 {
     for (; text != NULL && *text != '\0'; text++) {
         if (*text == '|' || *text == '\\')
@@ -25,7 +24,7 @@ void ol_markdown_grid(FILE *out, const struct ol_grid *grid)
     for (size_t row = 0; row < grid->n_rows; row++) {
         for (size_t i = 0; i < grid->n_columns; i++) {
             fputs("| ", out);
-            print_cell(out, grid->cells[row * grid->n_columns + i]);
+            ol_markdown_cell(out, grid->cells[row * grid->n_columns + i]);
             fputc(' ', out);
         }
         fputs("|\n", out);

@@ -22,17 +22,18 @@ static void help__lists_every_subcommand(void **state)
 static void help__of_each_subcommand(void **state)
 {
     static const char *const names[][2] = {
-        {"compare", NULL},      {"layer", "create"},   {"layer", "apply"},
-        {"layer", "diff"},      {"layer", "changes"},  {"layer", "mount"},
-        {"layer", "umount"},    {"layer", "rm"},       {"layer", "ls"},
-        {"layer", "du"},        {"layer", "show"},     {"snapshot", "prepare"},
-        {"snapshot", "view"},   {"snapshot", "apply"}, {"snapshot", "commit"},
-        {"snapshot", "mounts"}, {"snapshot", "mount"}, {"snapshot", "rm"},
-        {"snapshot", "ls"},     {"snapshot", "tree"},  {"snapshot", "info"},
-        {"snapshot", "usage"},  {"snapshot", "label"}, {"snapshot", "cleanup"},
-        {"snapshot", "check"},  {"completion", NULL},  {"image", "import"},
-        {"image", "ls"},        {"image", "rm"},       {"image", "export"},
-        {"check-store", NULL},  {"predict", NULL},     {"help", NULL},
+        {"check", NULL},         {"compare", NULL},      {"layer", "create"},
+        {"layer", "apply"},      {"layer", "diff"},      {"layer", "changes"},
+        {"layer", "mount"},      {"layer", "umount"},    {"layer", "rm"},
+        {"layer", "ls"},         {"layer", "du"},        {"layer", "show"},
+        {"snapshot", "prepare"}, {"snapshot", "view"},   {"snapshot", "apply"},
+        {"snapshot", "commit"},  {"snapshot", "mounts"}, {"snapshot", "mount"},
+        {"snapshot", "rm"},      {"snapshot", "ls"},     {"snapshot", "tree"},
+        {"snapshot", "info"},    {"snapshot", "usage"},  {"snapshot", "label"},
+        {"snapshot", "cleanup"}, {"snapshot", "check"},  {"completion", NULL},
+        {"image", "import"},     {"image", "ls"},        {"image", "rm"},
+        {"image", "export"},     {"check-store", NULL},  {"predict", NULL},
+        {"help", NULL},
     };
 
     (void)state;
@@ -93,6 +94,11 @@ static void usage__says_what_is_wrong(void **state)
         {"compare", "--rounds", "0"},
         {"compare", "--rounds", "many"},
         {"compare", "--rounds", "-1"},
+        {"check"},
+        {"check", "a", "b"},
+        {"check", "--format", "yaml", "x.ini"},
+        {"check", "--mode", "guess", "x.ini"},
+        {"check", "--output", "juint=x.xml", "x.ini"},
         {"predict", "--drivers", "overlay3"},
         {"predict", "--drivers", "overlay,null"},
         {"predict", "--containers", "-1"},
