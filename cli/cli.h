@@ -193,6 +193,7 @@ int cmd_image_history(struct ol_cli *cli, int argc, char **argv);
 int cmd_image_import(struct ol_cli *cli, int argc, char **argv);
 int cmd_image_ls(struct ol_cli *cli, int argc, char **argv);
 int cmd_image_rm(struct ol_cli *cli, int argc, char **argv);
+int cmd_lesson(struct ol_cli *cli, int argc, char **argv);
 int cmd_layer_create(struct ol_cli *cli, int argc, char **argv);
 int cmd_layer_apply(struct ol_cli *cli, int argc, char **argv);
 int cmd_layer_diff(struct ol_cli *cli, int argc, char **argv);

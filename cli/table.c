@@ -67,6 +67,8 @@ static const struct ol_cli_command table[] = {
     {"snapshot cleanup", "", "remove what no snapshot owns", cmd_snapshot_cleanup, STORE},
     {"snapshot check", "", "hold metadata and directories against each other", cmd_snapshot_check,
      STORE},
+    {"lesson", "[N]", "guided labs: guess, then see it happen", cmd_lesson,
+     OL_CLI_HAS_JSON},
     {"doctor", "[DIR]", "say what this kernel, file system and user can do", cmd_doctor,
      OL_CLI_HAS_JSON},
     {"check-store", "", "hold images, layers and driver against each other", cmd_check_store,

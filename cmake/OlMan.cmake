@@ -2,7 +2,8 @@
 # scdoc, and where the program cannot be run here, there are none, which is said.
 set(OL_MAN_PAGES
     overlab overlab-check-store overlab-commit overlab-compare overlab-completion overlab-container
-    overlab-doctor overlab-help overlab-image overlab-layer overlab-predict overlab-snapshot)
+    overlab-doctor overlab-help overlab-image overlab-layer overlab-lesson
+    overlab-predict overlab-snapshot)
 find_program(OL_SCDOC scdoc)
 mark_as_advanced(OL_SCDOC)
 set(OL_MAN_DIR ${PROJECT_BINARY_DIR}/man)

@@ -1,0 +1,352 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* "overlab lesson" as learners and teachers run it. What is right is asked of --answers first. */
+#include "program.h"
+
+#include "bench/teach/lab.h"
+#include "common/mount/mount.h"
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <jansson.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+struct fixture {
+    struct test_dir dir;
+    char *root; /* owned */
+};
+
+static int setup(void **state)
+{
+    struct fixture *f = calloc(1, sizeof *f);
+
+    assert_non_null(f);
+    test_dir_make(&f->dir);
+    assert_true(asprintf(&f->root, "%s/root", f->dir.path) > 0);
+    *state = f;
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    struct fixture *f = *state;
+
+    test_dir_remove(&f->dir);
+    free(f->root);
+    free(f);
+    return 0;
+}
+
+#define lesson(f, ret, ...) program((ret), "--root", (f)->root, "lesson", __VA_ARGS__)
+
+/* The names in the data root, sorted, a blank after each; owned by the caller. */
+static char *names_in_root(const struct fixture *f)
+{
+    struct dirent **list = NULL;
+    int count = scandir(f->root, &list, NULL, alphasort);
+    char *text = strdup("");
+
+    for (int i = 0; i < count; i++) {
+        char *longer = NULL;
+
+        if (list[i]->d_name[0] != '.') {
+            assert_true(asprintf(&longer, "%s%s ", text, list[i]->d_name) >= 0);
+            free(text);
+            text = longer;
+        }
+        free(list[i]);
+    }
+    free(list);
+    return text;
+}
+
+static void assert_clean(const struct fixture *f, const char *names)
+{
+    ol_auto_free char *found = names_in_root(f);
+    ol_auto_error struct ol_error err = OL_ERROR_INIT;
+    char **mounts = NULL;
+    size_t n_mounts = 0;
+
+    assert_string_equal(found, names);
+    assert_ok(ol_mount_list_below(f->root, &mounts, &n_mounts, &err), &err);
+    assert_int_equal(n_mounts, 0);
+    ol_mount_list_free(mounts);
+}
+
+/* What a lesson measures here, as it would be typed; NULL: not possible on this machine. */
+static char *right_answer(const struct fixture *f, const char *number)
+{
+    auto_result struct program_result out = {0};
+    const json_t *answer;
+    json_t *json;
+    char *text = NULL;
+
+    lesson(f, &out, number, "--answers", "--json");
+    if (out.status == 3)
+        return NULL;
+    assert_int_equal(out.status, 0);
+    json = json_loads(out.out, 0, NULL);
+    answer = json_object_get(json, "right_answer");
+    if (json_is_string(answer))
+        text = strdup(json_string_value(answer));
+    else
+        assert_true(asprintf(&text, "%lld", (long long)json_integer_value(answer)) > 0);
+    json_decref(json);
+    return text;
+}
+
+static void lesson__marks_right_and_wrong_answers(void **state)
+{
+    const struct fixture *f = *state;
+
+    for (unsigned n = 1; n <= OL_LABS; n++) {
+        auto_result struct program_result right = {0};
+        auto_result struct program_result wrong = {0};
+        ol_auto_free char *answer = NULL;
+        ol_auto_free char *other = NULL;
+        char number[8];
+
+        (void)snprintf(number, sizeof number, "%u", n);
+        answer = right_answer(f, number);
+        if (answer == NULL) {
+            print_message("SKIP lesson %u: it needs mounts, which are not possible here\n", n);
+            continue;
+        }
+        if (ol_lab_get(n)->unit != NULL)
+            assert_true(asprintf(&other, "%ld", strtol(answer, NULL, 10) + 1) > 0);
+        else
+            other = strdup(*answer == 'a' ? "b" : "a");
+        lesson(f, &right, number, "--answer", answer);
+        assert_int_equal(right.status, 0);
+        assert_non_null(strstr(right.out, "Right: "));
+        lesson(f, &wrong, number, "--answer", other);
+        assert_int_equal(wrong.status, 1);
+        assert_non_null(strstr(wrong.out, "Not this time. You said "));
+    }
+    assert_clean(f, "lessons.json ");
+}
+
+/* The numbers themselves, where they do not depend on the machine. */
+static void lesson__measures_what_the_laws_say(void **state)
+{
+    static const struct {
+        const char *number, *answer;
+    } known[] = {{"1", "10"}, {"2", "8"}, {"3", "0"}, {"4", "129"}, {"8", "0"}};
+    const struct fixture *f = *state;
+
+    for (size_t i = 0; i < OL_ARRAY_LEN(known); i++) {
+        ol_auto_free char *answer = right_answer(f, known[i].number);
+
+        assert_non_null(answer);
+        assert_string_equal(answer, known[i].answer);
+    }
+}
+
+static void lesson__says_the_same_to_every_teacher(void **state)
+{
+    const struct fixture *f = *state;
+    auto_result struct program_result out = {0};
+    ol_auto_free char *plain = NULL;
+    char *place;
+
+    OL_REQUIRE(can_mount_overlay, "the golden text is of the kernel view");
+    OL_REQUIRE(can_loop_mount, "lesson 9 fills a file system on a loop device");
+    lesson(f, &out, "--answers");
+    assert_int_equal(out.status, 0);
+    while ((place = strstr(out.out, "(kernel view, in ")) != NULL)
+        memmove(place, strchr(place, '\n') + 2, strlen(strchr(place, '\n') + 2) + 1);
+    plain = normalised(out.out);
+    assert_golden("lesson_answers.txt", plain);
+    assert_clean(f, "");
+}
+
+static void lesson__lists_what_was_done(void **state)
+{
+    const struct fixture *f = *state;
+    auto_result struct program_result first = {0};
+    auto_result struct program_result out = {0};
+    auto_result struct program_result again = {0};
+
+    lesson(f, &first, "3", "--answer", "1");
+    assert_int_equal(first.status, 1);
+    lesson(f, &first, "3", "--answer", "0");
+    assert_int_equal(first.status, 0);
+    lesson(f, &first, "3", "--answer", "2"); /* what is passed stays passed */
+    lesson(f, &first, "4", "--answer", "1");
+    lesson(f, &out, NULL);
+    assert_int_equal(out.status, 0);
+    assert_golden("lesson_list.txt", out.out);
+    assert_string_equal(out.err, "overlab lesson: next: overlab lesson 1\n");
+    lesson(f, &again, "4", "--reset");
+    assert_int_equal(again.status, 0);
+    lesson(f, &again, "--json");
+    assert_non_null(strstr(again.out, "overlab.lessons/1"));
+    assert_non_null(strstr(again.out, "\"tries\": 3"));
+    assert_null(strstr(again.out, "\"tries\": 1"));
+}
+
+static void lesson__takes_the_answer_from_a_pipe_and_gives_a_hint(void **state)
+{
+    const struct fixture *f = *state;
+    const char *const args[] = {"--root", f->root, "lesson", "3", NULL};
+    ol_auto_free char *typed = NULL;
+    auto_result struct program_result out = {0};
+
+    test_write(f->dir.fd, "typed", "?\n\nnone\n0\n");
+    assert_true(asprintf(&typed, "%s/typed", f->dir.path) > 0);
+    program_run(&(struct program_run){.args = args, .in_path = typed}, &out);
+    assert_int_equal(out.status, 0);
+    assert_non_null(strstr(out.out, "What would have to be copied"));
+    assert_non_null(strstr(out.out, "'none' is not a number of inodes"));
+    assert_non_null(strstr(out.out, "Right: 0 inodes."));
+}
+
+static void lesson__without_an_answer_records_nothing(void **state)
+{
+    const struct fixture *f = *state;
+    auto_result struct program_result out = {0};
+
+    lesson(f, &out, "2");
+    assert_int_equal(out.status, 1);
+    assert_non_null(strstr(out.err, "no answer came; --answer gives one"));
+    assert_clean(f, "");
+}
+
+static void lesson__that_mounts_is_not_possible_in_the_direct_view(void **state)
+{
+    const struct fixture *f = *state;
+    auto_result struct program_result one = {0};
+    auto_result struct program_result all = {0};
+
+    OL_REQUIRE(can_user_xattr, "the direct view keeps user.overlay.* attributes");
+    lesson(f, &one, "5", "--view", "direct", "--answer", "61");
+    assert_int_equal(one.status, 3);
+    assert_string_equal(one.out, "");
+    assert_non_null(strstr(one.err, "not possible in the direct view"));
+    lesson(f, &all, "--view", "direct", "--answers");
+    assert_int_equal(all.status, 0);
+    assert_non_null(strstr(all.err, "lesson 10 is left out"));
+    assert_non_null(strstr(all.out, "Answer: 10 inodes."));
+    assert_clean(f, "");
+}
+
+static void lesson__names_a_damaged_file_and_begins_anew(void **state)
+{
+    const struct fixture *f = *state;
+    auto_result struct program_result out = {0};
+    auto_result struct program_result reset = {0};
+
+    test_mkdir(f->dir.fd, "root", 0755);
+    test_write(f->dir.fd, "root/lessons.json",
+               "{\"schema\":\"overlab.lessons/1\",\"lessons\":"
+               "{\"depth\":{\"tries\":-1,\"passed\":true}}}");
+    lesson(f, &out, NULL);
+    assert_int_equal(out.status, 1);
+    assert_non_null(strstr(out.err, "lessons.json' is not what a lesson wrote; --reset"));
+    lesson(f, &reset, "--reset");
+    assert_int_equal(reset.status, 0);
+    lesson(f, &out, NULL);
+    assert_int_equal(out.status, 0);
+}
+
+static void lesson__refuses_wrong_words(void **state)
+{
+    static const struct {
+        const char *args[4], *text;
+    } table[] = {
+        {{"11"}, "N must be 1 to 10, not '11'"},
+        {{"0"}, "N must be 1 to 10, not '0'"},
+        {{"1", "--answer", "many"}, "'many' is not a number of inodes"},
+        {{"6", "--answer", "e"}, "'e' is none of the letters a to d"},
+        {{"--answer", "1"}, "--answer is for one lesson"},
+        {{"1", "--answer=1", "--answers"}, "exclude each other"},
+        {{"1", "--reset", "--answers"}, "--reset runs no lesson"},
+        {{"1", "--json"}, "--json asks nothing"},
+        {{"1", "--view", "sideways"}, "sideways"},
+    };
+    const struct fixture *f = *state;
+
+    for (size_t i = 0; i < OL_ARRAY_LEN(table); i++) {
+        auto_result struct program_result out = {0};
+        const char *const *a = table[i].args;
+
+        lesson(f, &out, a[0], a[1], a[2], a[3]);
+        assert_int_equal(out.status, 2);
+        assert_non_null(strstr(out.err, table[i].text));
+    }
+}
+
+/* Start a lesson with a pipe for answers, and wait until it asks. */
+static pid_t start_and_wait_for_question(const struct fixture *f, int *ret_in)
+{
+    char text[8192] = "";
+    size_t len = 0;
+    int in[2];
+    int out[2];
+    pid_t child;
+
+    assert_int_equal(pipe2(in, O_CLOEXEC), 0);
+    assert_int_equal(pipe2(out, O_CLOEXEC), 0);
+    child = fork();
+    assert_true(child >= 0);
+    if (child == 0) {
+        (void)signal(SIGINT, SIG_DFL); /* a job in the background inherits SIG_IGN */
+        if (dup2(in[0], STDIN_FILENO) < 0 || dup2(out[1], STDOUT_FILENO) < 0)
+            _exit(126);
+        execl(program_path(), "overlab", "--root", f->root, "lesson", "1", NULL);
+        _exit(127);
+    }
+    (void)close(in[0]);
+    (void)close(out[1]);
+    while (strstr(text, "Your answer") == NULL) {
+        ssize_t n = read(out[0], text + len, sizeof text - 1 - len);
+
+        assert_true(n > 0);
+        len += (size_t)n;
+        text[len] = '\0';
+    }
+    (void)close(out[0]);
+    *ret_in = in[1];
+    return child;
+}
+
+static void lesson__interrupted_at_the_question_leaves_nothing(void **state)
+{
+    const struct fixture *f = *state;
+    int status = 0;
+    int in = -1;
+    pid_t child = start_and_wait_for_question(f, &in);
+
+    assert_int_equal(kill(child, SIGINT), 0);
+    assert_int_equal(waitpid(child, &status, 0), child);
+    (void)close(in);
+    assert_true(WIFSIGNALED(status));
+    assert_int_equal(WTERMSIG(status), SIGINT);
+    assert_clean(f, "");
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(lesson__marks_right_and_wrong_answers, setup, teardown),
+        cmocka_unit_test_setup_teardown(lesson__measures_what_the_laws_say, setup, teardown),
+        cmocka_unit_test_setup_teardown(lesson__says_the_same_to_every_teacher, setup, teardown),
+        cmocka_unit_test_setup_teardown(lesson__lists_what_was_done, setup, teardown),
+        cmocka_unit_test_setup_teardown(lesson__takes_the_answer_from_a_pipe_and_gives_a_hint,
+                                        setup, teardown),
+        cmocka_unit_test_setup_teardown(lesson__without_an_answer_records_nothing, setup, teardown),
+        cmocka_unit_test_setup_teardown(lesson__that_mounts_is_not_possible_in_the_direct_view,
+                                        setup, teardown),
+        cmocka_unit_test_setup_teardown(lesson__names_a_damaged_file_and_begins_anew, setup,
+                                        teardown),
+        cmocka_unit_test_setup_teardown(lesson__refuses_wrong_words, setup, teardown),
+        cmocka_unit_test_setup_teardown(lesson__interrupted_at_the_question_leaves_nothing, setup,
+                                        teardown),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
