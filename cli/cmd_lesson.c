@@ -98,7 +98,7 @@ static bool parse(struct ol_cli *cli, int argc, char **argv, struct lesson_args 
         {"answers", KEY_ANSWERS, NULL, 0,
          "for teachers: run the lesson, or all of them, and say what is right without asking", 0},
         {"reset", KEY_RESET, NULL, 0, "forget what was done of the lesson, or of all", 0},
-        {"backing", KEY_BACKING, "PLACE", 0,
+        {"backing", KEY_BACKING, "WHERE", 0,
          "where it runs: a directory, or ext4:SIZE, xfs:SIZE, btrfs:SIZE, tmpfs:SIZE (default: the "
          "data root)",
          0},

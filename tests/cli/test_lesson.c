@@ -77,91 +77,137 @@ static void assert_clean(const struct fixture *f, const char *names)
     ol_mount_list_free(mounts);
 }
 
-/* What a lesson measures here, as it would be typed; NULL: not possible on this machine. */
-static char *right_answer(const struct fixture *f, const char *number)
+/* What the lessons measure here: those that are possible. */
+static json_t *all_answers(const struct fixture *f)
 {
     auto_result struct program_result out = {0};
-    const json_t *answer;
     json_t *json;
-    char *text = NULL;
 
-    lesson(f, &out, number, "--answers", "--json");
-    if (out.status == 3)
-        return NULL;
+    lesson(f, &out, "--answers", "--json");
     assert_int_equal(out.status, 0);
     json = json_loads(out.out, 0, NULL);
-    answer = json_object_get(json, "right_answer");
-    if (json_is_string(answer))
-        text = strdup(json_string_value(answer));
-    else
-        assert_true(asprintf(&text, "%lld", (long long)json_integer_value(answer)) > 0);
-    json_decref(json);
-    return text;
+    assert_non_null(json);
+    assert_string_equal(json_string_value(json_object_get(json, "schema")),
+                        "overlab.lesson_answers/1");
+    return json;
+}
+
+/* The right answer of a lesson and a wrong one, as they would be typed; owned by the caller. */
+static void typed_answers(const json_t *lesson, char **ret_right, char **ret_wrong)
+{
+    const json_t *answer = json_object_get(lesson, "right_answer");
+
+    if (json_is_string(answer)) {
+        *ret_right = strdup(json_string_value(answer));
+        *ret_wrong = strdup(**ret_right == 'a' ? "b" : "a");
+        return;
+    }
+    assert_true(asprintf(ret_right, "%lld", (long long)json_integer_value(answer)) > 0);
+    assert_true(asprintf(ret_wrong, "%lld", (long long)json_integer_value(answer) + 1) > 0);
+}
+
+static void assert_marked(const struct fixture *f, const char *number, const char *answer,
+                          int status, const char *word)
+{
+    auto_result struct program_result out = {0};
+
+    lesson(f, &out, number, "--answer", answer);
+    assert_int_equal(out.status, status);
+    assert_non_null(strstr(out.out, word));
 }
 
 static void lesson__marks_right_and_wrong_answers(void **state)
 {
     const struct fixture *f = *state;
+    json_t *json = all_answers(f);
+    const json_t *lessons = json_object_get(json, "lessons");
 
-    for (unsigned n = 1; n <= OL_LABS; n++) {
-        auto_result struct program_result right = {0};
-        auto_result struct program_result wrong = {0};
-        ol_auto_free char *answer = NULL;
-        ol_auto_free char *other = NULL;
+    if (json_array_size(lessons) < OL_LABS)
+        print_message("SKIP %zu lessons: they need mounts, which are not possible here\n",
+                      OL_LABS - json_array_size(lessons));
+    for (size_t i = 0; i < json_array_size(lessons); i++) {
+        const json_t *one = json_array_get(lessons, i);
+        ol_auto_free char *right = NULL;
+        ol_auto_free char *wrong = NULL;
         char number[8];
 
-        (void)snprintf(number, sizeof number, "%u", n);
-        answer = right_answer(f, number);
-        if (answer == NULL) {
-            print_message("SKIP lesson %u: it needs mounts, which are not possible here\n", n);
-            continue;
-        }
-        if (ol_lab_get(n)->unit != NULL)
-            assert_true(asprintf(&other, "%ld", strtol(answer, NULL, 10) + 1) > 0);
-        else
-            other = strdup(*answer == 'a' ? "b" : "a");
-        lesson(f, &right, number, "--answer", answer);
-        assert_int_equal(right.status, 0);
-        assert_non_null(strstr(right.out, "Right: "));
-        lesson(f, &wrong, number, "--answer", other);
-        assert_int_equal(wrong.status, 1);
-        assert_non_null(strstr(wrong.out, "Not this time. You said "));
+        (void)snprintf(number, sizeof number, "%d",
+                       (int)json_integer_value(json_object_get(one, "number")));
+        typed_answers(one, &right, &wrong);
+        assert_marked(f, number, right, 0, "Right: ");
+        assert_marked(f, number, wrong, 1, "Not this time. You said ");
     }
+    json_decref(json);
     assert_clean(f, "lessons.json ");
 }
 
-/* The numbers themselves, where they do not depend on the machine. */
-static void lesson__measures_what_the_laws_say(void **state)
+/* All that is said in the kernel view, and where a loop device can be had. */
+static char *said_of(const json_t *lessons)
 {
-    static const struct {
-        const char *number, *answer;
-    } known[] = {{"1", "10"}, {"2", "8"}, {"3", "0"}, {"4", "129"}, {"8", "0"}};
-    const struct fixture *f = *state;
+    char *text = NULL;
+    size_t len = 0;
+    FILE *out = open_memstream(&text, &len);
 
-    for (size_t i = 0; i < OL_ARRAY_LEN(known); i++) {
-        ol_auto_free char *answer = right_answer(f, known[i].number);
+    assert_non_null(out);
+    for (size_t i = 0; i < json_array_size(lessons); i++) {
+        const json_t *one = json_array_get(lessons, i);
+        const json_t *said = json_object_get(one, "said");
 
-        assert_non_null(answer);
-        assert_string_equal(answer, known[i].answer);
+        fprintf(out, "== %s\n", json_string_value(json_object_get(one, "title")));
+        for (size_t p = 0; p < json_array_size(said); p++)
+            fprintf(out, "%s\n", json_string_value(json_array_get(said, p)));
+        fprintf(out, "? %s\n", json_string_value(json_object_get(one, "question")));
+        fprintf(out, "! %s\n", json_string_value(json_object_get(one, "why")));
     }
+    assert_int_equal(fclose(out), 0);
+    return text;
 }
 
 static void lesson__says_the_same_to_every_teacher(void **state)
 {
+    /* The numbers themselves, where they do not depend on the machine. */
+    static const struct {
+        size_t lesson;
+        long long answer;
+    } known[] = {{1, 10}, {2, 8}, {3, 0}, {4, 129}, {8, 0}, {10, 12}};
     const struct fixture *f = *state;
-    auto_result struct program_result out = {0};
+    ol_auto_free char *text = NULL;
     ol_auto_free char *plain = NULL;
-    char *place;
+    const json_t *lessons;
+    json_t *json;
 
     OL_REQUIRE(can_mount_overlay, "the golden text is of the kernel view");
     OL_REQUIRE(can_loop_mount, "lesson 9 fills a file system on a loop device");
-    lesson(f, &out, "--answers");
-    assert_int_equal(out.status, 0);
-    while ((place = strstr(out.out, "(kernel view, in ")) != NULL)
-        memmove(place, strchr(place, '\n') + 2, strlen(strchr(place, '\n') + 2) + 1);
-    plain = normalised(out.out);
+    json = all_answers(f);
+    lessons = json_object_get(json, "lessons");
+    assert_int_equal(json_array_size(lessons), OL_LABS);
+    for (size_t i = 0; i < OL_ARRAY_LEN(known); i++) {
+        const json_t *one = json_array_get(lessons, known[i].lesson - 1);
+
+        assert_int_equal(json_integer_value(json_object_get(one, "right_answer")), known[i].answer);
+    }
+    text = said_of(lessons);
+    json_decref(json);
+    plain = normalised(text);
     assert_golden("lesson_answers.txt", plain);
     assert_clean(f, "");
+}
+
+static void lesson__is_a_page_of_text(void **state)
+{
+    const struct fixture *f = *state;
+    auto_result struct program_result out = {0};
+    char *place;
+    char *end;
+
+    lesson(f, &out, "2", "--answer", "7");
+    assert_int_equal(out.status, 1);
+    place = strchr(out.out, '(');
+    assert_non_null(place);
+    end = strstr(place, "\n\n");
+    assert_non_null(end);
+    memmove(place, end + 2, strlen(end + 2) + 1); /* the view and the directory */
+    assert_golden("lesson_2.txt", out.out);
 }
 
 static void lesson__lists_what_was_done(void **state)
@@ -333,7 +379,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(lesson__marks_right_and_wrong_answers, setup, teardown),
-        cmocka_unit_test_setup_teardown(lesson__measures_what_the_laws_say, setup, teardown),
+        cmocka_unit_test_setup_teardown(lesson__is_a_page_of_text, setup, teardown),
         cmocka_unit_test_setup_teardown(lesson__says_the_same_to_every_teacher, setup, teardown),
         cmocka_unit_test_setup_teardown(lesson__lists_what_was_done, setup, teardown),
         cmocka_unit_test_setup_teardown(lesson__takes_the_answer_from_a_pipe_and_gives_a_hint,
