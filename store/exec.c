@@ -216,10 +216,11 @@ static bool has_ended(const struct run *run, pid_t child, pid_t which, int *ret_
     return false;
 }
 
-/* What the terminal sends goes to all processes in its foreground, the command included. */
+/* What the terminal sends goes to all processes in its foreground, the command included; but that
+ * it was closed is told to the leader of the session only, and that may be us. */
 static bool from_terminal(const siginfo_t *info)
 {
-    return info->si_code == SI_KERNEL;
+    return info->si_code == SI_KERNEL && info->si_signo != SIGHUP;
 }
 
 /* @param which  what waitpid(2) is asked for: the child, or -1 for an init */

@@ -37,7 +37,8 @@ struct ol_exec {
 /**
  * Run it and wait. stdin, stdout, stderr and the terminal are the caller's; SIGHUP, SIGINT,
  * SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2 and SIGWINCH that another process sends to the caller go to
- * the command (those of the terminal reach it by themselves).
+ * the command (those of the terminal reach it by themselves, but for the SIGHUP of a terminal that
+ * was closed, which goes to the command, too).
  *
  * Needs CAP_SYS_ADMIN in the caller's user namespace, a mount namespace whose mounts do not
  * propagate, and a caller with one thread.

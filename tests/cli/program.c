@@ -9,6 +9,7 @@
 #include <poll.h>
 #include <signal.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <time.h>
 
@@ -52,6 +53,7 @@ static void become_program(const struct program_run *run, const int out[2], cons
     if (in < 0 || to < 0 || argv == NULL || dup2(in, 0) < 0 || dup2(to, 1) < 0 ||
         dup2(err[1], 2) < 0 || (run->cwd != NULL && chdir(run->cwd) < 0))
         _exit(126);
+    (void)prctl(PR_SET_PDEATHSIG, SIGKILL); /* a test that failed meanwhile leaves nothing */
     if (run->uid != 0 && (setgid(run->uid) < 0 || setuid(run->uid) < 0))
         _exit(126);
     argv[0] = "overlab";
@@ -87,33 +89,63 @@ static bool take_some(struct pollfd *from, struct ol_buf *into)
     return false;
 }
 
-/* Read both pipes to their ends, sending the signal when its time comes. */
-static void listen_to(const struct program_run *run, pid_t child, int out, int err,
-                      struct ol_buf *out_text, struct ol_buf *err_text)
+/* What is to happen while it runs, once. */
+struct event {
+    const struct program_run *run;
+    pid_t child;
+    long at_ms; /* -1: when the text comes */
+    bool done;
+};
+
+static struct event event_of(const struct program_run *run, pid_t child)
+{
+    struct event event = {run, child, -1, run->awaited == NULL && run->after_ms == 0};
+
+    if (run->awaited == NULL)
+        event.at_ms = now_ms() + (long)run->after_ms;
+    return event;
+}
+
+static void let_happen(struct event *event, const struct ol_buf *out, const struct ol_buf *err)
+{
+    const struct program_run *run = event->run;
+
+    if (event->done)
+        return;
+    event->done = event->at_ms >= 0 ? now_ms() >= event->at_ms
+                                    : strstr(ol_buf_str(out), run->awaited) != NULL ||
+                                          strstr(ol_buf_str(err), run->awaited) != NULL;
+    if (event->done && run->then != NULL)
+        run->then(event->child, run->then_data);
+    if (event->done && run->signal != 0)
+        assert_int_equal(kill(event->child, run->signal), 0);
+}
+
+/* Read both pipes to their ends, and see to what is to happen meanwhile. */
+static void listen_to(struct event *event, int out, int err, struct ol_buf *out_text,
+                      struct ol_buf *err_text)
 {
     struct pollfd pipes[2] = {{.fd = out, .events = POLLIN}, {.fd = err, .events = POLLIN}};
-    long start = now_ms();
-    bool sent = run->after_ms == 0;
 
     while (pipes[0].fd >= 0 || pipes[1].fd >= 0) {
-        long left = sent ? 1000 : (long)run->after_ms - (now_ms() - start);
+        long left = event->done || event->at_ms < 0 ? 1000 : event->at_ms - now_ms();
 
-        if (!sent && left <= 0) {
-            assert_int_equal(kill(child, run->signal), 0);
-            sent = true;
-            continue;
-        }
-        if (poll(pipes, 2, (int)left) < 0)
+        if (poll(pipes, 2, left < 0 ? 0 : (int)left) < 0)
             fail_msg("poll failed");
         (void)take_some(&pipes[0], out_text);
         (void)take_some(&pipes[1], err_text);
+        let_happen(event, out_text, err_text);
     }
+    if (event->run->awaited != NULL && !event->done)
+        fail_msg("nothing said '%s': %s%s", event->run->awaited, ol_buf_str(out_text),
+                 ol_buf_str(err_text));
 }
 
 void program_run(const struct program_run *run, struct program_result *ret)
 {
     ol_auto_buf struct ol_buf out_text = OL_BUF_INIT;
     ol_auto_buf struct ol_buf err_text = OL_BUF_INIT;
+    struct event event;
     int out[2];
     int err[2];
     int status = 0;
@@ -127,7 +159,8 @@ void program_run(const struct program_run *run, struct program_result *ret)
         become_program(run, out, err);
     close(out[1]);
     close(err[1]);
-    listen_to(run, child, out[0], err[0], &out_text, &err_text);
+    event = event_of(run, child);
+    listen_to(&event, out[0], err[0], &out_text, &err_text);
     assert_int_equal(waitpid(child, &status, 0), child);
     ret->status = WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
     ret->out_len = out_text.len;

@@ -26,9 +26,12 @@ struct program_run {
     const char *in_path;     /* stdin; NULL: /dev/null */
     const char *out_path;    /* stdout goes there instead of result.out; NULL: captured */
     const char *cwd;         /* working directory; NULL: the test's */
-    int signal;              /* sent to it ... */
-    unsigned after_ms;       /* ... after so long; 0: never */
-    unsigned uid;            /* user to become first; 0: the test's own */
+    const char *awaited;     /* once it has written this to stdout or stderr, ... */
+    void (*then)(pid_t pid, void *data); /* ... this is called, unless it is NULL ... */
+    void *then_data;
+    int signal;        /* ... and this sent to it, unless it is 0; */
+    unsigned after_ms; /* without anything awaited after so long; 0: never */
+    unsigned uid;      /* user to become first; 0: the test's own */
 };
 
 /** Run it; the caller frees the result with program_result_fini(). */

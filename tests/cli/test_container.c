@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* "overlab container …" and "overlab commit", on an image of one static program. */
-#include "cli/program.h"
+#include "cli/terminal.h"
 
 #include "common/fs/tree.h"
 
@@ -8,6 +8,7 @@
 #include <jansson.h>
 #include <signal.h>
 #include <string.h>
+#include <sys/wait.h>
 
 struct fixture {
     struct test_dir dir;
@@ -202,13 +203,188 @@ static void container__exec_ends_with_the_signal(void **state)
     begin(f, "--view=kernel");
     for (size_t i = 0; i < OL_ARRAY_LEN(signals); i++) {
         const char *const args[] = {f->root, "container", "exec", "box", "tool", "wait", NULL};
-        const struct program_run program = {.args = args, .signal = signals[i], .after_ms = 500};
+        const struct program_run program = {
+            .args = args, .awaited = "ready\n", .signal = signals[i]};
 
         program_result_fini(&r);
         program_run(&program, &r); /* returns when nobody holds its output any more */
         assert_int_equal(r.status, 128 + signals[i]);
     }
     run(f, &r, 0, "container", "exec", "box", "tool", "exit", "0");
+}
+
+/* While the command runs nobody else has the container, and everybody the others. */
+static void use_meanwhile(pid_t pid, void *data)
+{
+    static const char *const refused[][6] = {
+        {"container", "rm", "box"},
+        {"container", "mount", "box"},
+        {"commit", "box", "half:1"},
+    };
+    struct fixture *f = data;
+    auto_result struct program_result r = {0};
+
+    (void)pid;
+    run(f, &r, 125, "container", "exec", "box", "tool", "exit", "0");
+    assert_err(&r, "container 'box' is in use by another command");
+    for (size_t i = 0; i < OL_ARRAY_LEN(refused); i++) {
+        run_env(f, &r, 1, no_env, refused[i]);
+        assert_err(&r, "container 'box' is in use by another command");
+    }
+    run(f, &r, 7, "container", "exec", "other", "tool", "exit", "7");
+    run(f, &r, 0, "commit", "other", "of-other:1");
+    run(f, &r, 0, "check-store");
+}
+
+static void container__runs_one_command_at_a_time(void **state)
+{
+    struct fixture *f = *state;
+    auto_result struct program_result r = {0};
+    const char *const args[] = {f->root, "container", "exec", "box", "tool", "wait", NULL};
+    const struct program_run program = {.args = args,
+                                        .awaited = "ready\n",
+                                        .then = use_meanwhile,
+                                        .then_data = f,
+                                        .signal = SIGTERM};
+
+    OL_REQUIRE(can_mount_overlay, "mounting overlayfs needs CAP_SYS_ADMIN");
+    begin(f, "--view=kernel");
+    run(f, &r, 0, "container", "create", "base:1", "--name", "other");
+    program_result_fini(&r);
+    program_run(&program, &r);
+    assert_int_equal(r.status, 128 + SIGTERM);
+    run(f, &r, 0, "container", "exec", "box", "tool", "write", "/after", "x");
+    run(f, &r, 0, "commit", "box", "whole:1");
+    run(f, &r, 1, "image", "rm", "half:1"); /* which never was */
+}
+
+#define BIG_TEXT "50000000" /* bytes: so that the commit is not done before it is stopped */
+
+/* The commit stands still, in the middle. */
+static void use_stopped(pid_t pid, void *data)
+{
+    struct fixture *f = data;
+    auto_result struct program_result r = {0};
+    int status = 0;
+
+    assert_int_equal(kill(pid, SIGSTOP), 0);
+    assert_int_equal(waitpid(pid, &status, WUNTRACED), pid);
+    assert_true(WIFSTOPPED(status));
+    run(f, &r, 125, "container", "exec", "box", "tool", "write", "/late", "x");
+    assert_err(&r, "is in use by another process");
+    run(f, &r, 1, "commit", "box", "late:1");
+    assert_err(&r, "is in use by another process");
+    assert_int_equal(kill(pid, SIGCONT), 0);
+}
+
+static void commit__keeps_commands_out(void **state)
+{
+    struct fixture *f = *state;
+    auto_result struct program_result r = {0};
+    const char *const args[] = {f->root, "--debug=mount", "commit", "box", "whole:1", NULL};
+    const struct program_run program = {
+        .args = args, .awaited = "mount overlay", .then = use_stopped, .then_data = f};
+
+    OL_REQUIRE(can_mount_overlay, "mounting overlayfs needs CAP_SYS_ADMIN");
+    begin(f, "--view=kernel");
+    run(f, &r, 0, "container", "exec", "box", "tool", "fill", "/big", BIG_TEXT);
+    program_result_fini(&r);
+    program_run(&program, &r);
+    if (r.status != 0)
+        fail_msg("commit ended with %d: %s", r.status, r.err);
+    run(f, &r, 0, "container", "create", "whole:1", "--name", "next");
+    run(f, &r, 0, "container", "exec", "next", "tool", "size", "/big");
+    assert_string_equal(r.out, BIG_TEXT "\n");
+    run(f, &r, 1, "container", "exec", "next", "tool", "print", "/late");
+    run(f, &r, 0, "check-store", "--content");
+}
+
+/* ---- on a terminal ---- */
+
+static void start_on_terminal(struct fixture *f, struct terminal *t, const char *word)
+{
+    const char *const args[] = {f->root, "container", "exec", "box", "tool", word, NULL};
+
+    begin(f, "--view=kernel");
+    terminal_start(t, args, 33, 77);
+}
+
+static void terminal__is_the_commands(void **state)
+{
+    struct terminal t;
+
+    OL_REQUIRE(can_mount_overlay, "mounting overlayfs needs CAP_SYS_ADMIN");
+    start_on_terminal(*state, &t, "terminal");
+    terminal_await(&t, "terminals 111 foreground 1\r\n");
+    terminal_await(&t, "size 33x77\r\n");
+    terminal_await(&t, "watching\r\n");
+    assert_false(terminal_is_its_own(&t)); /* the command's group has it */
+    terminal_resize(&t, 40, 100);
+    terminal_await(&t, "size 40x100\r\n");
+    terminal_type(&t, "\003"); /* Ctrl-C: the command decides what to do */
+    terminal_await(&t, "interrupted\r\n");
+    assert_int_equal(terminal_end(&t), 42);
+}
+
+static void terminal__interrupt_ends_a_command_that_does_not_mind(void **state)
+{
+    struct fixture *f = *state;
+    auto_result struct program_result r = {0};
+    struct terminal t;
+
+    OL_REQUIRE(can_mount_overlay, "mounting overlayfs needs CAP_SYS_ADMIN");
+    start_on_terminal(f, &t, "wait");
+    terminal_await(&t, "ready\r\n");
+    terminal_type(&t, "\003");
+    assert_int_equal(terminal_end(&t), 128 + SIGINT);
+    run(f, &r, 0, "container", "exec", "box", "tool", "exit", "0"); /* it is free again */
+}
+
+static void terminal__that_is_closed_ends_the_command(void **state)
+{
+    struct fixture *f = *state;
+    auto_result struct program_result r = {0};
+    struct terminal t;
+    int status = 0;
+
+    OL_REQUIRE(can_mount_overlay, "mounting overlayfs needs CAP_SYS_ADMIN");
+    start_on_terminal(f, &t, "wait");
+    terminal_await(&t, "ready\r\n");
+    ol_fd_close(&t.fd); /* SIGHUP */
+    ol_buf_fini(&t.seen);
+    assert_int_equal(waitpid(t.pid, &status, 0), t.pid);
+    assert_int_equal(WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status),
+                     128 + SIGHUP);
+    run(f, &r, 0, "container", "exec", "box", "tool", "exit", "0");
+}
+
+/* There is no shell of ours that could wake it. */
+static void terminal__does_not_stop_the_command(void **state)
+{
+    struct terminal t;
+
+    OL_REQUIRE(can_mount_overlay, "mounting overlayfs needs CAP_SYS_ADMIN");
+    start_on_terminal(*state, &t, "terminal");
+    terminal_await(&t, "watching\r\n");
+    terminal_type(&t, "\032"); /* Ctrl-Z */
+    terminal_await(&t, "goes on\r\n");
+    terminal_type(&t, "\003");
+    assert_int_equal(terminal_end(&t), 42);
+}
+
+/* Not on a terminal: nothing pretends to be one. */
+static void terminal__is_not_made_up(void **state)
+{
+    struct fixture *f = *state;
+    auto_result struct program_result r = {0};
+    const char *const args[] = {f->root, "container", "exec", "box", "tool", "terminal", NULL};
+    const struct program_run program = {.args = args, .awaited = "watching\n", .signal = SIGINT};
+
+    OL_REQUIRE(can_mount_overlay, "mounting overlayfs needs CAP_SYS_ADMIN");
+    begin(f, "--view=kernel");
+    program_run(&program, &r);
+    assert_int_equal(r.status, 42);
+    assert_out(&r, "terminals 000 foreground 0\n");
 }
 
 static void container__mount_is_shared_with_exec_and_commit(void **state)
@@ -381,6 +557,13 @@ int main(void)
         TEST(container__exec_passes_the_status_on),
         TEST(container__exec_leaves_no_trace_but_the_changes),
         TEST(container__exec_ends_with_the_signal),
+        TEST(container__runs_one_command_at_a_time),
+        TEST(commit__keeps_commands_out),
+        TEST(terminal__is_the_commands),
+        TEST(terminal__interrupt_ends_a_command_that_does_not_mind),
+        TEST(terminal__that_is_closed_ends_the_command),
+        TEST(terminal__does_not_stop_the_command),
+        TEST(terminal__is_not_made_up),
         TEST(container__mount_is_shared_with_exec_and_commit),
         TEST(container__refuses_with_a_reason),
         TEST(container__ls_json_has_what_was_made),
