@@ -17,6 +17,8 @@ static const struct {
     const char *name, *text;
 } reasons[OL_REASONS] = {
     [OL_REASON_WHITEOUT_TIME] = {"whiteout-times", "a whiteout has the time of the deletion"},
+    [OL_REASON_WHITEOUT_MODE] = {"whiteout-modes",
+                                 "a whiteout's mode: naive diffs write 0, native ones 0600"},
     [OL_REASON_DIRECTORY_TIME] = {"directory-times", "another time of a directory"},
     [OL_REASON_TIME] = {"times", "another time"},
     [OL_REASON_TIME_FRACTION] = {"time-fractions", "another fraction of the second"},
@@ -41,7 +43,8 @@ static const struct {
     [OL_REASON_SPELLING] = {"spelling", "the name is spelled another way"},
     [OL_REASON_PAX] = {"pax-headers", "PAX headers"},
     [OL_REASON_GNU] = {"gnu-headers", "GNU headers"},
-    [OL_REASON_OWNER_NAMES] = {"owner-names", "names of owners"},
+    [OL_REASON_OWNER_NAMES] = {"owner-names",
+                               "names of owners (the option names=host writes them)"},
     [OL_REASON_MODE_BITS] = {"mode-type-bits", "file-type bits in the mode field"},
     [OL_REASON_PADDING] = {"padding", "bytes behind the last entry"},
     [OL_REASON_BYTES] = {"other-bytes", "header bytes that no field shows"},

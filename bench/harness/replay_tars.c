@@ -77,11 +77,13 @@ static int add_record(const struct ol_reader_entry *entry, struct ol_reader *rea
     int r;
 
     if (records->count == records->cap) {
-        records->cap = records->cap > 0 ? 2 * records->cap : 256;
-        grown = reallocarray(records->items, records->cap, sizeof *grown);
+        size_t cap = records->cap > 0 ? 2 * records->cap : 256;
+
+        grown = reallocarray(records->items, cap, sizeof *grown);
         if (grown == NULL)
             return ol_error_nomem(err);
         records->items = grown;
+        records->cap = cap;
     }
     record = &grown[records->count];
     *record = (struct record){.path = strdup(e->path),
@@ -168,7 +170,8 @@ static int compare_records(struct comparison *c, const struct record *o, const s
         enum ol_replay_reason_kind kind;
     } fields[] = {
         {o->type != n->type, OL_REASON_TYPE},
-        {o->mode != n->mode && o->type != OL_ENTRY_SYMLINK, OL_REASON_MODE},
+        {o->mode != n->mode && o->type != OL_ENTRY_SYMLINK,
+         whiteout_kind(o) == OL_WH_FILE ? OL_REASON_WHITEOUT_MODE : OL_REASON_MODE},
         {o->uid != n->uid || o->gid != n->gid, OL_REASON_OWNER},
         {strcmp(o->link, n->link) != 0, OL_REASON_LINK},
         {o->dev_major != n->dev_major || o->dev_minor != n->dev_minor, OL_REASON_DEVICE},
@@ -260,17 +263,89 @@ static int by_original(const void *a, const void *b)
     return (x->original > y->original) - (x->original < y->original);
 }
 
+static int by_committed(const void *a, const void *b)
+{
+    const struct pair *x = a;
+    const struct pair *y = b;
+
+    return (x->committed > y->committed) - (x->committed < y->committed);
+}
+
+/* The next byte of the name an entry is about: a whiteout stands where what it hides would, an
+ * opaque marker with its directory. */
+static const char *skip_prefix(const char *path, const char *at)
+{
+    const char *base = ol_path_base(path);
+    const char *hidden = NULL;
+
+    if (at != base)
+        return at;
+    switch (ol_whiteout_parse(base, &hidden)) {
+    case OL_WH_FILE:
+        return hidden;
+    case OL_WH_OPQ:
+        return base + strlen(base);
+    default:
+        return at;
+    }
+}
+
+/* @param slash  what a '/' counts as: itself where whole paths are sorted, less than any other byte
+ *               where each directory's entries are */
+static int compare_paths(const char *a, const char *b, int slash)
+{
+    const char *x = skip_prefix(a, a);
+    const char *y = skip_prefix(b, b);
+
+    while (*x != '\0' && *x == *y) {
+        x = skip_prefix(a, x + 1);
+        y = skip_prefix(b, y + 1);
+    }
+    return (*x == '/' ? slash : (unsigned char)*x) - (*y == '/' ? slash : (unsigned char)*y);
+}
+
+static bool is_sorted(const struct comparison *c, int slash)
+{
+    for (size_t i = 1; i < c->n_pairs; i++) {
+        if (compare_paths(c->pairs[i - 1].path, c->pairs[i].path, slash) > 0)
+            return false;
+    }
+    return true;
+}
+
+/* Of the pairs as they are sorted now. */
+static const char *order_name(const struct comparison *c)
+{
+    if (is_sorted(c, '/'))
+        return "by whole paths";
+    return is_sorted(c, 1) ? "directory by directory" : "in an order of its own";
+}
+
 static int compare_order(struct comparison *c)
 {
-    int r = 0;
+    ol_auto_free char *example = NULL;
+    const char *original;
+    const char *first = NULL;
+    uint64_t count = 0;
 
     if (c->n_pairs > 1)
         qsort(c->pairs, c->n_pairs, sizeof *c->pairs, by_original);
-    for (size_t i = 1; i < c->n_pairs && r == 0; i++) {
-        if (c->pairs[i].committed < c->pairs[i - 1].committed)
-            r = tell(c, OL_REASON_ORDER, c->pairs[i].path);
+    for (size_t i = 1; i < c->n_pairs; i++) {
+        if (c->pairs[i].committed > c->pairs[i - 1].committed)
+            continue;
+        first = first != NULL ? first : c->pairs[i].path;
+        count++;
     }
-    return r;
+    if (count == 0)
+        return 0;
+    original = order_name(c);
+    qsort(c->pairs, c->n_pairs, sizeof *c->pairs, by_committed);
+    if (asprintf(&example, "%s; the original is sorted %s, the commit %s", first, original,
+                 order_name(c)) < 0) {
+        example = NULL;
+        return -ENOMEM;
+    }
+    return ol_replay_reason_add(c->verdict, OL_REASON_ORDER, count, example);
 }
 
 static int compare_entries(struct comparison *c, const struct ol_input *original,
