@@ -47,7 +47,7 @@ static int run_mkfs(const char *type, const char *path, struct ol_error *err)
         if (r == -ENOENT)
             return ol_error_set(err, -ENOENT, "'%s' is not installed (as root: apt-get install %s)",
                                 argv[0], makers[i].package);
-        return ol_error_wrap(err, r, "cannot make the %s file system", type);
+        return r < 0 ? ol_error_wrap(err, r, "cannot make the %s file system", type) : 0;
     }
     return ol_error_set(err, -EINVAL, "'%s' is not a file system overlab can make", type);
 }
