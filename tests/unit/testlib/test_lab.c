@@ -2,6 +2,9 @@
 /* Labs and their steps: order, misuse, what cannot be had here. */
 #include "testlib_fixture.h"
 
+#include "unit/store/image_builder.h"
+
+#include <fcntl.h>
 #include <sys/stat.h>
 
 static struct ol_test_lab *lab_of(void **state)
@@ -164,6 +167,42 @@ static void import__sums_the_layers(void **state)
     ol_assert_inodes_added("overlay2", whole, sum);
     ol_assert_inodes_as_predicted("overlay2", whole);
     ol_test_lab_free(lab);
+}
+
+static void write_archive(int dir_fd, const char *name, const struct tarball *tar)
+{
+    ol_auto_fd int fd = openat(dir_fd, name, O_WRONLY | O_CREAT | O_CLOEXEC, 0644);
+
+    assert_true(fd >= 0);
+    assert_int_equal(write(fd, tar->data, tar->len), tar->len);
+}
+
+/* Two layers in a docker-archive; one in a tar. */
+static void import__tells_formats_by_content(void **state)
+{
+    static const char *const names[] = {"saved", "plain"};
+    struct tarball tars[] = {TARBALL_INIT, TARBALL_INIT};
+    struct test_dir dir;
+
+    (void)state;
+    test_dir_make(&dir);
+    docker_make(&tars[0], NULL, NULL);
+    tarball_add_file(&tars[1], "file", "content");
+    tarball_end(&tars[1]);
+    for (size_t i = 0; i < OL_ARRAY_LEN(names); i++) {
+        struct ol_test_lab *lab = lab_with("overlay,overlay2,snapshot", "direct", NULL);
+        ol_auto_free char *path = NULL;
+
+        assert_true(asprintf(&path, "%s/%s", dir.path, names[i]) > 0);
+        write_archive(dir.fd, names[i], &tars[i]);
+        ol_assert_inodes_as_predicted(OL_TEST_EVERY_DRIVER, ol_test_import(lab, path));
+        ol_test_layer(lab, 1 - (unsigned)i);
+        assert_fails("there is no layer", ol_test_layer(lab, 2 - (unsigned)i));
+        ol_test_lab_free(lab);
+        tarball_fini(&tars[i]);
+    }
+    test_dir_remove(&dir);
+    free(ol_ptr_steal(heard.text));
 }
 
 /* ---- changes ---- */
@@ -350,6 +389,7 @@ int main(void)
         IN_LAB(removed__images_end_the_line),
         IN_LAB(import__goes_over_what_was_imported),
         cmocka_unit_test(import__sums_the_layers),
+        cmocka_unit_test(import__tells_formats_by_content),
         IN_LAB(change__is_called_for_each_driver),
         IN_LAB(seeded__changes_are_predicted_once),
         IN_LAB(change__names_the_operation_that_failed),
