@@ -1,7 +1,7 @@
 # Man pages, made by scdoc from docs/man/*.scd and from what the program says about its subcommands. Without
 # scdoc, and where the program cannot be run here, there are none, which is said.
 set(OL_MAN_PAGES
-    overlab overlab-check-store overlab-commit overlab-compare overlab-completion overlab-container
+    overlab overlab-check overlab-check-store overlab-commit overlab-compare overlab-completion overlab-container
     overlab-doctor overlab-help overlab-image overlab-layer overlab-lesson
     overlab-predict overlab-snapshot)
 find_program(OL_SCDOC scdoc)
