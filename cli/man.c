@@ -22,6 +22,13 @@ static void put_text(FILE *out, const char *text, size_t len)
     }
 }
 
+/* In a literal block only the backslash means something. */
+static void put_as_is(FILE *out, const char *text, size_t len)
+{
+    for (size_t i = 0; i < len; i++)
+        fprintf(out, text[i] == '\\' ? "\\%c" : "%c", text[i]);
+}
+
 static void put_all(FILE *out, const char *text)
 {
     put_text(out, text, strlen(text));
@@ -76,11 +83,33 @@ static void put_options(FILE *out, const struct argp_option *options)
     }
 }
 
+/* Paragraphs; lines that begin with two blanks are shown as they are. */
+static void put_help(FILE *out, const char *help)
+{
+    bool as_is = false;
+
+    while (help != NULL && *help != '\0') {
+        size_t len = strcspn(help, "\n");
+        bool indented = strncmp(help, "  ", 2) == 0;
+
+        if (indented != as_is)
+            fputs("```\n", out);
+        as_is = indented;
+        if (as_is)
+            put_as_is(out, help + 2, len - 2);
+        else
+            put_text(out, help, len);
+        fputc('\n', out);
+        help += len + (help[len] == '\n');
+    }
+    if (as_is)
+        fputs("```\n", out);
+}
+
 static void put_syntax(const struct ol_cli_command *command, const struct ol_cli_syntax *syntax,
                        void *data)
 {
     FILE *out = data;
-    const char *help = syntax->help;
 
     fprintf(out, "@synopsis %s\n*overlab %s* [_OPTION_...]", command->name, command->name);
     if (command->synopsis[0] != '\0') {
@@ -92,13 +121,7 @@ static void put_syntax(const struct ol_cli_command *command, const struct ol_cli
     fprintf(out, "\n@options %s\n", command->name);
     put_options(out, syntax->options);
     fprintf(out, "@help %s\n", command->name);
-    while (help != NULL && *help != '\0') {
-        size_t len = strcspn(help, "\n");
-
-        put_text(out, help, len);
-        fputc('\n', out);
-        help += len + (help[len] == '\n');
-    }
+    put_help(out, syntax->help);
 }
 
 static void put_command(FILE *out, const struct ol_cli_command *command)
