@@ -23,12 +23,6 @@ struct job {
     int fd; /* the parent reads from it */
 };
 
-static bool is_cancelled(void *data)
-{
-    (void)data; /* one flag for the process */
-    return ol_cli_cancelled();
-}
-
 /* Write the object to the parent and release it. */
 static int answer(int fd, json_t *json)
 {
@@ -55,7 +49,7 @@ static int run_inside(struct ol_cli *cli, const struct place_found *found, void 
         .dir = found->dir,
         .path_kind = found->path_kind,
         .dedicated = found->dedicated,
-        .cancelled = is_cancelled,
+        .cancelled = ol_cli_is_cancelled,
         .progress = ol_progress_show,
         .data = &progress,
     };

@@ -129,6 +129,8 @@ bool ol_cli_color(const struct ol_cli *cli, int fd);
 
 /** True once SIGINT or SIGTERM came: stop at the next good place and clean up. */
 bool ol_cli_cancelled(void);
+/** The same for libraries that hand on data, which is not looked at. */
+bool ol_cli_is_cancelled(void *data);
 
 /**
  * From now on a signal also ends this input at once (it becomes an empty file), so that a read that

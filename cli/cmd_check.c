@@ -119,6 +119,10 @@ static bool take_output(struct ol_cli *cli, const char *arg, struct check_args *
     }
     if (!workload_judged(cli, "--output", ol_check_format_parse(word, &output->format, &err), &err))
         return false;
+    if (equals[1] == '\0') {
+        (void)ol_cli_usage(cli, "--output: '%s' names no file", arg);
+        return false;
+    }
     output->path = equals + 1;
     args->n_outputs++;
     return true;
@@ -329,12 +333,6 @@ static int save_baseline(struct session *s, struct ol_error *err)
 
 /* ---- the work ---- */
 
-static bool is_cancelled(void *data)
-{
-    (void)data; /* one flag for the process */
-    return ol_cli_cancelled();
-}
-
 /* True for what an image is to blame for, not this host. */
 static bool is_input_error(int r)
 {
@@ -361,7 +359,7 @@ static int predict(struct session *s, const struct ol_budget_section *section, b
         .workload = section->workload,
         .containers = section->containers,
         .tmp_dir = ol_cli_tmp_dir(),
-        .cancelled = is_cancelled,
+        .cancelled = ol_cli_is_cancelled,
     };
     struct ol_prediction prediction;
     int r = ol_predict(&wanted, &prediction, err);
@@ -404,7 +402,7 @@ static int check_section(struct session *s, const struct ol_budget_section *sect
         s->unreadable = is_input_error(r);
     }
     ol_budget_values_fini(&values);
-    return r < 0 ? r : ol_check_blame(&s->check, ol_cli_tmp_dir(), is_cancelled, NULL, err);
+    return r < 0 ? r : ol_check_blame(&s->check, ol_cli_tmp_dir(), ol_cli_is_cancelled, NULL, err);
 }
 
 static int prepare(struct session *s, struct ol_error *err)

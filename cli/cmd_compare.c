@@ -157,12 +157,6 @@ static int print_report(const void *report, enum ol_report_format format,
 
 /* ---- the run ---- */
 
-static bool is_cancelled(void *data)
-{
-    (void)data; /* one flag for the process */
-    return ol_cli_cancelled();
-}
-
 /* A real engine that was asked for and has no column: the result is there, but not all of it. */
 static int tell_left_out(struct ol_cli *cli, const struct ol_report *report)
 {
@@ -218,7 +212,7 @@ static int run_inside(struct ol_cli *cli, const struct place_found *found, void 
     args->options.dir = found->dir;
     args->options.path_kind = found->path_kind;
     args->options.dedicated = found->dedicated;
-    args->options.cancelled = is_cancelled;
+    args->options.cancelled = ol_cli_is_cancelled;
     args->options.progress = ol_progress_show;
     args->options.data = &progress;
     r = ol_compare_run(&args->options, &report, err);

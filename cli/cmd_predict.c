@@ -123,12 +123,6 @@ static bool take(struct ol_cli *cli, int key, char *arg, void *data)
     }
 }
 
-static bool is_cancelled(void *data)
-{
-    (void)data; /* one flag for the process */
-    return ol_cli_cancelled();
-}
-
 static bool parse(struct ol_cli *cli, int argc, char **argv, struct predict_args *args)
 {
     const struct ol_cli_syntax syntax = {
@@ -155,7 +149,7 @@ static bool parse(struct ol_cli *cli, int argc, char **argv, struct predict_args
     args->options.engines = workload->engines;
     args->options.n_engines = workload->n_engines;
     args->options.tmp_dir = ol_cli_tmp_dir();
-    args->options.cancelled = is_cancelled;
+    args->options.cancelled = ol_cli_is_cancelled;
     return true;
 }
 

@@ -36,6 +36,12 @@ bool ol_cli_cancelled(void)
     return cancel_signal != 0;
 }
 
+bool ol_cli_is_cancelled(void *data)
+{
+    (void)data; /* one flag for the process */
+    return ol_cli_cancelled();
+}
+
 void ol_cli_cancel_input(int fd)
 {
     cancel_input = fd;

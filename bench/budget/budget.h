@@ -41,6 +41,7 @@ struct ol_metric_info {
     const char *unit;      /* "inodes", "bytes", "steps" */
     const char *plain;     /* in words */
     bool predict, measure; /* known in this mode */
+    bool estimate;         /* what is predicted is one */
 };
 const struct ol_metric_info *ol_metric_info(enum ol_metric metric);
 bool ol_metric_is_bytes(enum ol_metric metric);

@@ -163,7 +163,10 @@ static int check_limit(const struct ol_check *check, const struct ol_limit *limi
 {
     int r;
 
-    *result = (struct ol_check_result){.limit = limit};
+    *result = (struct ol_check_result){
+        .limit = limit,
+        .estimate = values->fs == NULL && ol_metric_info(limit->metric)->estimate,
+    };
     r = value_of(check, limit, values, limit->driver, limit->driver_name, &result->count, err);
     if (r == 0 && limit->kind == OL_LIMIT_RATIO)
         r = value_of(check, limit, values, limit->over, limit->over_name, &result->other, err);

@@ -24,6 +24,7 @@ struct ol_culprit {
 struct ol_check_result {
     const struct ol_limit *limit;
     bool passed;
+    bool estimate;   /* the values are predicted ones that are not exact */
     double value;    /* of what is limited: the metric, a ratio, a growth */
     double headroom; /* how far it may still go; negative: by how much it is exceeded */
     int64_t count;   /* the driver's metric */

@@ -10,7 +10,7 @@
 
 static const struct ol_metric_info metrics[OL_METRICS] = {
     [OL_METRIC_IMAGE_INODES] = {"image_inodes", "inodes", "of the image's layers", true, true},
-    [OL_METRIC_IMAGE_BYTES] = {"image_bytes", "bytes", "of the image's layers on disk", false,
+    [OL_METRIC_IMAGE_BYTES] = {"image_bytes", "bytes", "of the image's layers on disk", true, true,
                                true},
     [OL_METRIC_CONTENT_BYTES] = {"content_bytes", "bytes",
                                  "of the file contents in the image's layers", true, false},
@@ -25,7 +25,7 @@ static const struct ol_metric_info metrics[OL_METRICS] = {
     [OL_METRIC_COMMIT_INODES_MAX] = {"max_inodes_per_commit", "inodes",
                                      "of the most expensive commit", true, true},
     [OL_METRIC_COMMIT_BYTES] = {"bytes_per_commit", "bytes", "of a commit on disk (the median)",
-                                false, true},
+                                true, true, true},
     [OL_METRIC_PEAK_INODES] = {"peak_inodes", "inodes", "at the highest point between two steps",
                                true, true},
     [OL_METRIC_LEFT_INODES] = {"left_inodes", "inodes", "left after everything was removed", false,

@@ -78,6 +78,7 @@ static json_t *result_json(const struct ol_check_result *result, int *r)
     ol_json_put(json, "count", json_integer(result->count), r);
     ol_json_put(json, limit->kind == OL_LIMIT_RATIO ? "over_count" : "baseline",
                 limit->kind == OL_LIMIT_VALUE ? json_null() : json_integer(result->other), r);
+    ol_json_put(json, "estimate", json_boolean(result->estimate), r);
     ol_json_put(json, "culprit", result->culprit.known ? culprit_json(result, r) : json_null(), r);
     return json;
 }

@@ -181,6 +181,50 @@ static void take_contents(const struct ol_predicted_image *image, size_t index,
     set(values, OL_METRIC_CONTENT_BYTES, sum);
 }
 
+static int compare_counts(const void *a, const void *b)
+{
+    int64_t x = *(const int64_t *)a;
+    int64_t y = *(const int64_t *)b;
+
+    return (x > y) - (x < y);
+}
+
+/* What steps of one kind are estimated to take on disk, one after the other. */
+static size_t estimate_steps(const struct ol_predicted_image *image, size_t index,
+                             enum ol_step_op op, int64_t *ret)
+{
+    const struct ol_bench_engine *engine = &image->report.engines[index];
+    size_t n = 0;
+
+    for (size_t i = 0; i < engine->n_steps; i++) {
+        if (engine->steps[i].op == op)
+            ret[n++] = ol_predicted_bytes(image, index, &engine->steps[i]);
+    }
+    return n;
+}
+
+/* Of the commits the median, as compare has it: of an even number the lower of the two. */
+static int take_estimates(const struct ol_predicted_image *image, size_t index,
+                          struct ol_driver_values *values)
+{
+    ol_auto_free int64_t *bytes = calloc(image->report.engines[index].n_steps + 1, sizeof *bytes);
+    int64_t sum = 0;
+    size_t n;
+
+    if (bytes == NULL)
+        return -ENOMEM;
+    n = estimate_steps(image, index, OL_STEP_LAYER_APPLY, bytes);
+    for (size_t i = 0; i < n; i++)
+        sum += bytes[i];
+    set(values, OL_METRIC_IMAGE_BYTES, sum);
+    n = estimate_steps(image, index, OL_STEP_COMMIT, bytes);
+    if (n == 0)
+        return 0;
+    qsort(bytes, n, sizeof *bytes, compare_counts);
+    set(values, OL_METRIC_COMMIT_BYTES, bytes[(n - 1) / 2]);
+    return 0;
+}
+
 int ol_budget_values_predicted(const struct ol_prediction *prediction, struct ol_budget_values *ret,
                                struct ol_error *err)
 {
@@ -194,6 +238,8 @@ int ol_budget_values_predicted(const struct ol_prediction *prediction, struct ol
         r = take_engine(report, i, false, &values.drivers[i]) < 0 ? ol_error_nomem(err) : 0;
         if (r == 0)
             take_contents(&prediction->images[0], i, &values.drivers[i]);
+        if (r == 0 && take_estimates(&prediction->images[0], i, &values.drivers[i]) < 0)
+            r = ol_error_nomem(err);
         if (totals->whole)
             set(&values.drivers[i], OL_METRIC_PEAK_INODES, totals->peak_inodes);
         if (prediction->containers > 0)

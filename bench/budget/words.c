@@ -114,7 +114,7 @@ static int put_pair(const struct ol_check_result *result, const char *between, s
     return r < 0 ? r : ol_buf_puts(buf, ")");
 }
 
-int ol_check_words_value(const struct ol_check_result *result, struct ol_buf *buf)
+static int put_value(const struct ol_check_result *result, struct ol_buf *buf)
 {
     const struct ol_limit *limit = result->limit;
     int r = 0;
@@ -138,6 +138,13 @@ int ol_check_words_value(const struct ol_check_result *result, struct ol_buf *bu
         break;
     }
     return r < 0 ? r : put_pair(result, ", it was ", buf);
+}
+
+int ol_check_words_value(const struct ol_check_result *result, struct ol_buf *buf)
+{
+    int r = put_value(result, buf);
+
+    return r < 0 || !result->estimate ? r : ol_buf_puts(buf, " estimated");
 }
 
 int ol_check_words_headroom(const struct ol_check_result *result, struct ol_buf *buf)

@@ -577,6 +577,24 @@ static void check_measure__blames_by_bytes(void **state)
     assert_non_null(strstr(result.out, "6 B in /usr/many"));
 }
 
+/* Bytes on disk are exact when measured alone. */
+static void check__labels_estimates(void **state)
+{
+    struct fixture *f = *state;
+    auto_result struct program_result result = {0};
+
+    test_write(f->dir.fd, "b.ini",
+               "[web]\nimage = web.tar\nchanges = add=1\nview = direct\n"
+               "limit = overlay2 image_bytes <= 1g\nlimit = overlay2 image_inodes <= 1000\n");
+    check(f, &result, "b.ini");
+    assert_status(&result, 0);
+    assert_non_null(strstr(result.out, " estimated; "));
+    assert_non_null(strstr(result.out, "35 inodes; 965 left"));
+    check(f, &result, "b.ini", "--mode=measure");
+    assert_status(&result, 0);
+    assert_null(strstr(result.out, "estimated"));
+}
+
 static void check_measure__impossible_view_ends_with_3(void **state)
 {
     struct fixture *f = *state;
@@ -638,6 +656,7 @@ int main(void)
         TEST(check_update__of_stdin_needs_a_name),
         TEST(check_measure__finds_what_was_predicted),
         TEST(check_measure__blames_by_bytes),
+        TEST(check__labels_estimates),
         TEST(check_measure__impossible_view_ends_with_3),
         TEST(check_measure__interrupted_leaves_nothing),
     };

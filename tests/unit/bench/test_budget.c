@@ -205,6 +205,7 @@ static void budget__mode_must_know_the_metric(void **state)
     } cases[] = {
         {LIMIT("vfs image_inodes <= 1"), OL_BUDGET_PREDICT, NULL},
         {LIMIT("vfs image_inodes <= 1"), OL_BUDGET_MEASURE, NULL},
+        {LIMIT("vfs image_bytes <= 1"), OL_BUDGET_PREDICT, NULL},
         {LIMIT("vfs left_inodes <= 1"), OL_BUDGET_PREDICT,
          "b.ini:3: left_inodes cannot be predicted"},
         {LIMIT("vfs content_bytes <= 1"), OL_BUDGET_MEASURE,
