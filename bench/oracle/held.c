@@ -47,6 +47,12 @@ int ol_held_layer_apply(const struct ol_held_way *way, const struct ol_model *mo
     return 0;
 }
 
+void ol_held_layer_refused(struct ol_held_layer *parent, struct ol_inode_kinds *ret_added)
+{
+    *ret_added = (struct ol_inode_kinds){0};
+    mark_parent(&parent->way, parent, ret_added);
+}
+
 int ol_held_container_create(const struct ol_held_way *way, const struct ol_model *model,
                              struct ol_held_layer *image, struct ol_held_container *ret,
                              struct ol_inode_kinds *ret_added)

@@ -43,6 +43,9 @@ int ol_held_layer_apply(const struct ol_held_way *way, const struct ol_model *mo
                         struct ol_held_layer *parent, struct ol_held_layer *ret,
                         struct ol_inode_kinds *ret_added);
 
+/** A layer on parent that was refused, and removed again: what is left is the parent's mark. */
+void ol_held_layer_refused(struct ol_held_layer *parent, struct ol_inode_kinds *ret_added);
+
 /** "container.create" on the model's image, whose top layer is image. */
 int ol_held_container_create(const struct ol_held_way *way, const struct ol_model *model,
                              struct ol_held_layer *image, struct ol_held_container *ret,

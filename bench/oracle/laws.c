@@ -207,6 +207,17 @@ bool ol_model_is_init_path(const char *path)
     return false;
 }
 
+bool ol_model_is_init_parent(const char *path)
+{
+    const size_t len = strlen(path);
+
+    for (size_t i = 0; i < OL_ARRAY_LEN(init_entries); i++) {
+        if (strncmp(init_entries[i].path, path, len) == 0 && init_entries[i].path[len] == '/')
+            return true;
+    }
+    return false;
+}
+
 /* Call fn for "a", "a/b", … of path, the last component included only when whole. */
 static int each_prefix(struct ol_upper *upper, const char *path, bool whole,
                        int (*fn)(struct ol_upper *upper, const char *path))

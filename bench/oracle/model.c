@@ -55,12 +55,17 @@ int ol_model_copy(const struct ol_model *model, struct ol_model **ret, struct ol
         return ol_error_nomem(err);
     copy->own_is_merged = model->own_is_merged;
     copy->layer = model->layer;
+    memcpy(copy->running, model->running, sizeof copy->running);
     if (ol_mtree_copy(&model->merged, false, &copy->merged) < 0 ||
         ol_mtree_copy(&model->own, false, &copy->own) < 0 ||
         (model->naive != NULL && ol_mnaive_copy(model->naive, &copy->naive) < 0)) {
         ol_model_free(copy);
         return ol_error_nomem(err);
     }
+    copy->merged.live_peak = model->merged.live_peak;
+    copy->own.live_peak = model->own.live_peak;
+    copy->merged.watch = model->merged.watch;
+    copy->merged.watch_data = copy;
     *ret = copy;
     return 0;
 }
@@ -85,10 +90,65 @@ static int split_specials(struct ol_mtree *tree)
     return 0;
 }
 
+static void run(struct ol_running *running, int sign)
+{
+    running->now += sign;
+    if (running->now > running->peak)
+        running->peak = running->now;
+}
+
+static bool group_is_alive(const struct ol_mtree *tree, uint32_t group)
+{
+    for (uint32_t i = 0; i < tree->n_inodes; i++) {
+        if (tree->inodes[i].links > 0 && tree->inodes[i].group == group)
+            return true;
+    }
+    return false;
+}
+
+/* An inode of the merged tree comes or goes. What is there since before the layer and not its own
+ * is another layer's as well: nothing is freed. */
+static void watch_merged(void *data, const struct ol_minode *inode, int sign)
+{
+    struct ol_model *model = data;
+    const bool own = sign > 0 || inode->layer == model->layer;
+
+    if (own || inode->type != OL_M_FILE)
+        run(&model->running[OL_RUNNING_CLONE], sign);
+    if (own || inode->type == OL_M_DIR)
+        run(&model->running[OL_RUNNING_CLONE_ALL], sign);
+    if (!inode->split || (sign < 0 && !group_is_alive(&model->merged, inode->group)))
+        run(&model->running[OL_RUNNING_COPY], sign);
+}
+
+/* The tree a layer begins with: the base's root, or a clone of the parent's. */
+static int begin_running(struct ol_model *model)
+{
+    struct ol_inode_kinds clone = {.directory = 1};
+    struct ol_inode_kinds copy = {.directory = 1};
+    int r = 0;
+
+    if (model->layer > 1) {
+        ol_mtree_kinds(&model->merged, &clone);
+        r = ol_model_copy_kinds(model, &copy);
+    }
+    clone.regular = 0;
+    model->running[OL_RUNNING_CLONE].now = ol_inode_kinds_total(&clone);
+    model->running[OL_RUNNING_CLONE_ALL].now = clone.directory;
+    model->running[OL_RUNNING_COPY].now = ol_inode_kinds_total(&copy);
+    for (size_t i = 0; i < OL_RUNNING_LAWS; i++)
+        model->running[i].peak = model->running[i].now;
+    model->merged.live_peak = model->merged.live;
+    model->merged.watch = watch_merged;
+    model->merged.watch_data = model;
+    return r;
+}
+
 int ol_model_begin_layer(struct ol_model *model, struct ol_error *err)
 {
     struct ol_mtree own;
 
+    model->merged.watch = NULL; /* what is done for the clone is the clone's, not the layer's */
     if (model->naive != NULL && model->layer > 0 &&
         ol_mnaive_begin(model->naive, &model->merged) < 0)
         return ol_error_nomem(err);
@@ -98,7 +158,7 @@ int ol_model_begin_layer(struct ol_model *model, struct ol_error *err)
     model->own = own;
     model->layer++;
     model->own_is_merged = model->layer == 1;
-    return 0;
+    return begin_running(model) < 0 ? ol_error_nomem(err) : 0;
 }
 
 static uint32_t mix(uint32_t h, uint64_t value)
@@ -310,8 +370,12 @@ static int own_target(struct target *t, uint32_t node)
         if (made == OL_M_NONE)
             return -ENOMEM;
         t->tree->inodes[made].group = copy.group;
+        t->tree->inodes[made].split = true;
+        ol_mtree_inode(t->tree, node)->split = true;
         ol_mtree_relink(t->tree, node, made);
-    }
+    } else if (t->tree == &t->model->merged && copy.type != OL_M_FILE &&
+               copy.layer != t->model->layer)
+        run(&t->model->running[OL_RUNNING_CLONE_ALL], 1);
     set_metadata(ol_mtree_inode(t->tree, node), t->entry, t->model->layer);
     return 0;
 }
@@ -425,6 +489,7 @@ static int part_own(struct ol_model *model)
     if (ol_mtree_copy(&model->merged, false, &own) < 0)
         return -ENOMEM;
     ol_mtree_fini(&model->own);
+    own.live_peak = model->merged.live_peak;
     model->own = own;
     model->own_is_merged = false;
     return 0;

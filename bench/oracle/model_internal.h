@@ -7,12 +7,19 @@
 #include "bench/oracle/tree.h"
 #include "bench/oracle/upper.h"
 
+/* Inodes a layer's tree needs that no other layer shares, while its entries are applied. */
+struct ol_running {
+    int64_t now, peak;
+};
+enum ol_running_law { OL_RUNNING_CLONE, OL_RUNNING_CLONE_ALL, OL_RUNNING_COPY, OL_RUNNING_LAWS };
+
 struct ol_model {
-    struct ol_mtree merged;  /* the image so far, as a full tree */
-    struct ol_mtree own;     /* the last layer's own tar, as an overlay2 diff directory */
-    bool own_is_merged;      /* a base layer without whiteouts so far: merged is both, own empty */
-    struct ol_mnaive *naive; /* owned; NULL: not tracked */
-    uint32_t layer;          /* number of the layer being fed, from 1; 0 before */
+    struct ol_mtree merged; /* the image so far, as a full tree */
+    struct ol_mtree own;    /* the last layer's own tar, as an overlay2 diff directory */
+    bool own_is_merged;     /* a base layer without whiteouts so far: merged is both, own empty */
+    struct ol_running running[OL_RUNNING_LAWS]; /* of the merged tree */
+    struct ol_mnaive *naive;                    /* owned; NULL: not tracked */
+    uint32_t layer; /* number of the layer being fed, from 1; 0 before */
 };
 
 /** The last layer's own tree. */
@@ -26,6 +33,9 @@ int ol_model_init_layer(const struct ol_model *model, struct ol_upper *ret);
 
 /** True for what the init layer puts into every container, or has below /dev, /proc and /sys. */
 bool ol_model_is_init_path(const char *path);
+/** True for a directory the init layer makes these in ("etc"): anything else of that name is gone.
+ */
+bool ol_model_is_init_parent(const char *path);
 
 /** The inodes of a content copy of the merged tree, its root included (vfs). */
 int ol_model_copy_kinds(const struct ol_model *model, struct ol_inode_kinds *ret);

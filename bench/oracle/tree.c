@@ -63,10 +63,23 @@ uint32_t ol_mtree_inode_new(struct ol_mtree *tree, const struct ol_minode *init)
     return index;
 }
 
+static void add_name(struct ol_mtree *tree, uint32_t inode)
+{
+    if (tree->inodes[inode].links++ > 0)
+        return;
+    if (++tree->live > tree->live_peak)
+        tree->live_peak = tree->live;
+    if (tree->watch != NULL)
+        tree->watch(tree->watch_data, &tree->inodes[inode], 1);
+}
+
 static void drop_name(struct ol_mtree *tree, uint32_t inode)
 {
     if (--tree->inodes[inode].links > 0)
         return;
+    tree->live--;
+    if (tree->watch != NULL)
+        tree->watch(tree->watch_data, &tree->inodes[inode], -1);
     tree->inodes[inode].group = tree->free_inode;
     tree->free_inode = inode;
 }
@@ -134,7 +147,7 @@ int ol_mtree_init(struct ol_mtree *tree)
                                                    .inode = ol_mtree_inode_new(tree, &root)};
         if (tree->nodes[OL_M_ROOT].inode != OL_M_NONE &&
             ol_mtree_keep_text(tree, "", 0, &tree->nodes[OL_M_ROOT].name) == 0) {
-            tree->inodes[0].links = 1;
+            add_name(tree, 0);
             return 0;
         }
     }
@@ -191,7 +204,7 @@ uint32_t ol_mtree_link(struct ol_mtree *tree, uint32_t parent, const char *name,
     if (node->next != OL_M_NONE)
         tree->nodes[node->next].prev = index;
     tree->nodes[parent].first_child = index;
-    tree->inodes[inode].links++;
+    add_name(tree, inode);
     tree->used++;
     return index;
 }
@@ -243,11 +256,16 @@ void ol_mtree_remove(struct ol_mtree *tree, uint32_t node)
     }
 }
 
+void ol_mtree_hold(struct ol_mtree *tree, uint32_t inode)
+{
+    add_name(tree, inode);
+}
+
 void ol_mtree_relink(struct ol_mtree *tree, uint32_t node, uint32_t inode)
 {
     uint32_t old = tree->nodes[node].inode;
 
-    tree->inodes[inode].links++;
+    add_name(tree, inode);
     tree->nodes[node].inode = inode;
     drop_name(tree, old);
 }

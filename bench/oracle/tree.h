@@ -46,7 +46,11 @@ struct ol_minode {
     uint16_t mode;
     uint8_t type; /* enum ol_mtype */
     bool opaque;
+    bool split; /* another inode is, or was, of its group */
 };
+
+/* Told when an inode gets its first name (sign 1), and when it has lost its last (-1). */
+typedef void ol_mtree_watch_fn(void *data, const struct ol_minode *inode, int sign);
 
 struct ol_mtree {
     struct ol_mnode *nodes;
@@ -56,7 +60,10 @@ struct ol_mtree {
     uint32_t n_groups;                         /* groups given out so far; never given out again */
     uint32_t *buckets;
     uint32_t n_buckets, used; /* a power of two; used: live nodes */
-    char *text;               /* names and symlink targets, each with its NUL */
+    uint32_t live, live_peak; /* inodes with a name, and the highest count of them so far */
+    ol_mtree_watch_fn *watch; /* NULL: nobody; not copied */
+    void *watch_data;
+    char *text; /* names and symlink targets, each with its NUL */
     size_t text_len, text_cap;
 };
 
@@ -92,6 +99,8 @@ uint32_t ol_mtree_link(struct ol_mtree *tree, uint32_t parent, const char *name,
                        uint32_t inode);
 /** Take the name away, with everything below it. */
 void ol_mtree_remove(struct ol_mtree *tree, uint32_t node);
+/** Count a name the inode has outside the tree. */
+void ol_mtree_hold(struct ol_mtree *tree, uint32_t inode);
 /** Let node be a name of another inode. */
 void ol_mtree_relink(struct ol_mtree *tree, uint32_t node, uint32_t inode);
 

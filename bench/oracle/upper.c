@@ -300,7 +300,7 @@ static int put_whiteout(struct ol_upper *upper, const struct spot *spot)
         upper->cached = ol_mtree_inode_new(&upper->tree, &init);
         if (upper->cached == OL_M_NONE)
             return -ENOMEM;
-        upper->tree.inodes[upper->cached].links = 1; /* its name in work/work */
+        ol_mtree_hold(&upper->tree, upper->cached); /* its name in work/work */
     }
     if (ol_mtree_link(&upper->tree, spot->parent.at[0].node, spot->name, spot->len,
                       upper->cached) == OL_M_NONE)

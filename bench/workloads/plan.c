@@ -101,7 +101,8 @@ static bool is_replaced(const struct picks *p, const char *path)
 static bool is_file(const struct picks *p, const struct ol_model_node *node)
 {
     return node->type == OL_MODEL_FILE && node->links == 1 && node->size != p->bytes &&
-           !ol_model_is_init_path(node->path) && !is_replaced(p, node->path);
+           !ol_model_is_init_path(node->path) && !ol_model_is_init_parent(node->path) &&
+           !is_replaced(p, node->path);
 }
 
 static bool is_dir(const struct picks *p, const struct ol_model_node *node)

@@ -2,7 +2,7 @@
 /* Layers and containers from their first step to their removal: what each holds, and frees. */
 #include "support/support.h"
 
-#include "bench/oracle/held.h"
+#include "bench/oracle/peak.h"
 
 #include <errno.h>
 
@@ -201,6 +201,37 @@ static void naive__shares_whiteouts_through_a_mount(void **state)
     assert_int_equal(kinds.bookkeeping, 5);
 }
 
+static int64_t peak_of(struct fixture *f, enum ol_law law, const struct ol_held_layer *parent)
+{
+    const struct ol_held_way way = {.law = law, .mounts = true};
+    struct ol_peak peak;
+
+    assert_int_equal(ol_held_layer_peak(&way, f->model, parent, &peak), 0);
+    return peak.inodes;
+}
+
+/* The clone is complete before anything in it is deleted; what an entry replaces was there. */
+static void peak__counts_what_is_deleted_later(void **state)
+{
+    struct ol_held_layer base = {.is_parent = true};
+    struct fixture *f = *state;
+
+    assert_int_equal(peak_of(f, OL_LAW_OVERLAY, NULL), 2 + 6);
+    assert_int_equal(peak_of(f, OL_LAW_OVERLAY2, NULL), 4 + 6);
+    assert_ok(ol_model_begin_layer(f->model, &f->err), &f->err);
+    feed(f, OL_ENTRY_FILE, ".wh.a");
+    feed(f, OL_ENTRY_FILE, "b"); /* file, directory and file of one name */
+    feed(f, OL_ENTRY_DIRECTORY, "b");
+    feed(f, OL_ENTRY_FILE, "b/c");
+    feed(f, OL_ENTRY_FILE, "b");
+    assert_int_equal(peak_of(f, OL_LAW_OVERLAY, &base), 4 + 3 - 1 + 2); /* or 4 + 3 */
+    assert_int_equal(peak_of(f, OL_LAW_VFS, &base), 6);
+    assert_int_equal(peak_of(f, OL_LAW_OVERLAY2, &base), 6 + 1 + 1 + 2);
+    base.is_parent = false;
+    assert_int_equal(peak_of(f, OL_LAW_OVERLAY2, &base), 6 + 1 + 1 + 2 + 1);
+    assert_int_equal(peak_of(f, OL_LAW_SNAPSHOT, &base), 2 + 1 + 1 + 2);
+}
+
 static void naive__has_to_be_tracked_from_the_start(void **state)
 {
     struct fixture *f = *state;
@@ -221,6 +252,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(held__commit_frees_what_was_cached, setup, teardown),
         cmocka_unit_test_setup_teardown(held__snapshot_commit_takes_the_container, setup, teardown),
         cmocka_unit_test_setup_teardown(naive__shares_whiteouts_through_a_mount, setup, teardown),
+        cmocka_unit_test_setup_teardown(peak__counts_what_is_deleted_later, setup, teardown),
         cmocka_unit_test_setup_teardown(naive__has_to_be_tracked_from_the_start, setup, teardown),
         cmocka_unit_test_teardown(held__leaves_nothing_when_all_is_removed, teardown),
     };
