@@ -12,6 +12,7 @@ struct commit_forecast {
     struct ol_held_container container;
     struct ol_inode_kinds create, mount, change, unmount, commit;
     bool has_layer; /* it makes one */
+    bool unknown;   /* the driver's image is not the model's */
 };
 
 /* All steps of the engines that keep what they make in the same way. */
@@ -189,6 +190,7 @@ static int forecast_create(struct way_forecast *way, const struct ol_model *mode
 
     if (r == 0)
         ol_held_mount(&commit->container, &commit->mount);
+    commit->unknown = ol_law_stacks(way->way.law, way->way.mounts) && ol_model_stacks_differ(model);
     return r;
 }
 
@@ -287,6 +289,13 @@ static void predict_image_remove(const struct ol_forecast *forecast, const struc
 static bool is_known(const struct ol_forecast *forecast, const struct way_forecast *way,
                      const struct ol_bench_step *step)
 {
+    const unsigned index = step->index;
+
+    if (step->op >= OL_STEP_CONTAINER_CREATE && step->op <= OL_STEP_CONTAINER_REMOVE &&
+        way->commits[index].unknown)
+        return false;
+    if (step->op == OL_STEP_IMAGE_REMOVE && index > 0 && way->commits[index - 1].unknown)
+        return false;
     switch (step->op) {
     case OL_STEP_CONTAINER_CHANGE:
         return ol_plan_is_predicted(forecast->plans[step->index]);

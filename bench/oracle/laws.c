@@ -132,6 +132,12 @@ int ol_law_listed_layer(const struct ol_model *model, struct ol_inode_kinds *ret
     return r;
 }
 
+bool ol_law_stacks(enum ol_law law, bool mounts)
+{
+    return law == OL_LAW_OVERLAY2 || law == OL_LAW_SNAPSHOT ||
+           (law == OL_LAW_OVERLAY2_NAIVE && !mounts);
+}
+
 bool ol_law_marks_parents(enum ol_law law)
 {
     return law == OL_LAW_OVERLAY2 || law == OL_LAW_OVERLAY2_NAIVE;

@@ -55,6 +55,7 @@ int ol_model_copy(const struct ol_model *model, struct ol_model **ret, struct ol
         return ol_error_nomem(err);
     copy->own_is_merged = model->own_is_merged;
     copy->layer = model->layer;
+    copy->stacks_differ = model->stacks_differ;
     memcpy(copy->running, model->running, sizeof copy->running);
     if (ol_mtree_copy(&model->merged, false, &copy->merged) < 0 ||
         ol_mtree_copy(&model->own, false, &copy->own) < 0 ||
@@ -509,10 +510,16 @@ int ol_model_add(struct ol_model *model, const struct ol_entry *entry, struct ol
         /* overlay2 refuses more than a full tree does: a link to a file of a lower layer, an entry
          * below its own whiteout. Its apply says so; what the others will hold is still right. */
         r = add_to(&own);
+        model->stacks_differ = model->stacks_differ || (r == 0 && own.links != merged.links);
         if (r != -ENOMEM)
             r = 0;
     }
     return r < 0 ? ol_error_sys(err, -r, "cannot model entry '%s'", entry->path) : 0;
+}
+
+bool ol_model_stacks_differ(const struct ol_model *model)
+{
+    return model->stacks_differ;
 }
 
 static void count_merged(const struct ol_model *model, struct ol_model_counts *ret)

@@ -19,6 +19,7 @@ struct ol_model {
     bool own_is_merged;     /* a base layer without whiteouts so far: merged is both, own empty */
     struct ol_running running[OL_RUNNING_LAWS]; /* of the merged tree */
     struct ol_mnaive *naive;                    /* owned; NULL: not tracked */
+    bool stacks_differ;                         /* ol_model_stacks_differ() */
     uint32_t layer; /* number of the layer being fed, from 1; 0 before */
 };
 

@@ -39,6 +39,14 @@ int ol_model_begin_layer(struct ol_model *model, struct ol_error *err);
 /** Feed one header of the layer (whiteout names included). */
 int ol_model_add(struct ol_model *model, const struct ol_entry *entry, struct ol_error *err);
 
+/**
+ * True when an entry's path led through a symlink of a lower layer. A full tree follows it; what is
+ * unpacked into a bare upper directory (overlay2, snapshot) gets a directory of that name instead,
+ * as under moby, and the image is another one from there on. The laws hold for its layers, but not
+ * for containers on it under those drivers: the merged tree here is the other's.
+ */
+bool ol_model_stacks_differ(const struct ol_model *model);
+
 /* What a merged tree holds. */
 struct ol_model_counts {
     uint64_t directories; /* D: root included */
@@ -77,6 +85,10 @@ enum ol_law {
     OL_LAW_OVERLAY2_NAIVE, /* layers go in and out through mounts; ol_model_track_naive() first */
     OL_LAWS
 };
+
+/** True for a law that stacks bare upper directories (see ol_model_stacks_differ()).
+ * @param mounts  as in struct ol_held_way */
+bool ol_law_stacks(enum ol_law law, bool mounts);
 
 /* The laws return 0, or -ENOMEM where they need memory, or -ENOTSUP of a law the model does not
  * track. What several steps do to the same layers and containers, removing them included, is in

@@ -10,7 +10,7 @@
  *
  * What failed once is kept in tests/integration/stories/.
  */
-#include "story/story.h"
+#include "integration/story/story.h"
 
 #include "support/support.h"
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Running a story on every driver, each step held against the oracle; see story.h. */
-#include "story/world.h"
+#include "integration/story/world.h"
 
 #include "common/cleanup.h"
 #include "support/tarball.h"
@@ -138,8 +138,7 @@ static struct ol_model *model_on(struct world *world, unsigned parent)
 /* What an upper directory refuses, a full tree may accept, and the other way round. */
 static bool has_uppers(const struct teller *t)
 {
-    return t->way.law == OL_LAW_OVERLAY2 || t->way.law == OL_LAW_SNAPSHOT ||
-           (t->way.law == OL_LAW_OVERLAY2_NAIVE && !t->way.mounts);
+    return ol_law_stacks(t->way.law, t->way.mounts);
 }
 
 static void refused(struct world *world, struct teller *t, unsigned parent, const char *step)
@@ -167,6 +166,7 @@ static void taken(struct world *world, struct teller *t, const struct ol_model *
     if (world->options->wrong != NULL)
         world->options->wrong(&t->way, model, &added);
     check(world, t, step, &added);
+    t->ended = t->ended || (has_uppers(t) && ol_model_stacks_differ(model));
 }
 
 /* @return false when there is such a layer already: it made none */

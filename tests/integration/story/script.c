@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Stories as text and from seeds; see story.h. */
-#include "story/story.h"
+#include "integration/story/story.h"
 
 #include "common/cleanup.h"
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The drivers' parts of a story; see world.h. */
-#include "story/world.h"
+#include "integration/story/world.h"
 
 #include "common/cleanup.h"
 #include "common/fault.h"

@@ -3,7 +3,7 @@
 #ifndef OL_TESTS_STORY_WORLD_H
 #define OL_TESTS_STORY_WORLD_H
 
-#include "story/story.h"
+#include "integration/story/story.h"
 
 #include "bench/harness/engine.h"
 #include "bench/harness/home_usage.h"
