@@ -33,14 +33,19 @@ static void replace(struct ol_error *err, int code, char *text)
     err->code = code;
 }
 
+int ol_error_vset(struct ol_error *err, int code, const char *fmt, va_list ap)
+{
+    if (err != NULL)
+        replace(err, code, format_text(fmt, ap));
+    return code;
+}
+
 int ol_error_set(struct ol_error *err, int code, const char *fmt, ...)
 {
     va_list ap;
 
-    if (err == NULL)
-        return code;
     va_start(ap, fmt);
-    replace(err, code, format_text(fmt, ap));
+    (void)ol_error_vset(err, code, fmt, ap); /* that code */
     va_end(ap);
     return code;
 }

@@ -11,6 +11,8 @@
 
 #include "common/banned.h"
 
+#include <stdarg.h>
+
 struct ol_error {
     int code;      /* 0 or negative errno */
     char *message; /* owned; NULL until set, or when there was no memory for it */
@@ -33,6 +35,9 @@ void ol_error_fini(struct ol_error *err);
 int ol_error_set(struct ol_error *err, int code, const char *fmt, ...)
     __attribute__((format(printf, 3, 4)));
 
+/** The same with a list of arguments. */
+int ol_error_vset(struct ol_error *err, int code, const char *fmt, va_list ap)
+    __attribute__((format(printf, 3, 0)));
 /** Like ol_error_set() for a failed system call: appends ": " and the text of errnum (positive).
  * @return -errnum. */
 int ol_error_sys(struct ol_error *err, int errnum, const char *fmt, ...)

@@ -41,18 +41,13 @@ struct lexer {
 
 __attribute__((format(printf, 2, 3))) static int bad(struct lexer *lexer, const char *fmt, ...)
 {
-    ol_auto_free char *text = NULL;
     va_list ap;
-    int len;
+    int r;
 
     va_start(ap, fmt);
-    len = vasprintf(&text, fmt, ap);
+    r = ol_error_vset(lexer->err, -EINVAL, fmt, ap);
     va_end(ap);
-    if (len < 0) {
-        text = NULL;
-        return ol_error_nomem(lexer->err);
-    }
-    return ol_error_set(lexer->err, -EINVAL, "failed to process '%s': %s", lexer->word, text);
+    return ol_error_wrap(lexer->err, r, "failed to process '%s'", lexer->word);
 }
 
 static int put(struct lexer *lexer, struct ol_buf *out, char c)

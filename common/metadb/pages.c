@@ -79,18 +79,13 @@ struct check {
 __attribute__((format(printf, 2, 3))) static int damaged(const struct check *c, const char *fmt,
                                                          ...)
 {
-    ol_auto_free char *text = NULL;
     va_list ap;
-    int len;
+    int r;
 
     va_start(ap, fmt);
-    len = vasprintf(&text, fmt, ap);
+    r = ol_error_vset(c->err, -EUCLEAN, fmt, ap);
     va_end(ap);
-    if (len < 0) {
-        text = NULL;
-        return ol_error_nomem(c->err);
-    }
-    return ol_error_set(c->err, -EUCLEAN, "'%s' is no database, or damaged: %s", c->path, text);
+    return ol_error_wrap(c->err, r, "'%s' is no database, or damaged", c->path);
 }
 
 /* @return 0; -ENODATA the file ends before */

@@ -177,6 +177,38 @@ void program_args(struct program_result *ret, const char *const *args)
     program_run(&run, ret);
 }
 
+void program_more(const struct program_run *run, const char *const *words,
+                  struct program_result *ret)
+{
+    const char *args[31] = {NULL};
+    struct program_run more = *run;
+    struct program_result result;
+    size_t n = 0;
+
+    for (const char *const *arg = run->args; *arg != NULL; arg++, n++) {
+        assert_true(n + 1 < OL_ARRAY_LEN(args));
+        args[n] = *arg;
+    }
+    for (; *words != NULL; words++, n++) {
+        assert_true(n + 1 < OL_ARRAY_LEN(args));
+        args[n] = *words;
+    }
+    more.args = args;
+    program_run(&more, &result);
+    program_result_fini(ret); /* a word may have been in it */
+    *ret = result;
+}
+
+void program_expect(const struct program_run *run, const char *const *words, int status,
+                    struct program_result *ret)
+{
+    program_more(run, words, ret);
+    if (ret->status != status)
+        fail_msg("'%s %s' ended with %d, not %d: %s%s", words[0],
+                 words[0] != NULL && words[1] != NULL ? words[1] : "", ret->status, status,
+                 ret->out, ret->err);
+}
+
 static void bless(const char *path, const char *text)
 {
     FILE *file = fopen(path, "we");

@@ -37,6 +37,14 @@ struct program_run {
 /** Run it; the caller frees the result with program_result_fini(). */
 void program_run(const struct program_run *run, struct program_result *ret);
 
+/** Run it with these words behind its arguments, together at most 30. What ret
+ * has is released. */
+void program_more(const struct program_run *run, const char *const *words,
+                  struct program_result *ret);
+/** The same, and fail the test when it ends with another status. */
+void program_expect(const struct program_run *run, const char *const *words, int status,
+                    struct program_result *ret);
+
 /** The program's path, for shell pipelines. */
 const char *program_path(void);
 

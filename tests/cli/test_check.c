@@ -116,17 +116,12 @@ static int teardown(void **state)
 static void check_run(struct fixture *f, struct program_result *ret, const struct program_run *how,
                       const char *const *words)
 {
-    const char *args[20] = {"check", "--root=data/root"};
+    static const char *const first[] = {"check", "--root=data/root", NULL};
     struct program_run run = *how;
-    size_t n = 2;
 
-    for (; *words != NULL; words++)
-        args[n++] = *words;
-    assert_true(n < OL_ARRAY_LEN(args));
-    run.args = args;
+    run.args = first;
     run.cwd = f->dir.path;
-    program_result_fini(ret);
-    program_run(&run, ret);
+    program_more(&run, words, ret);
 }
 
 static void assert_status(const struct program_result *result, int status)

@@ -70,16 +70,10 @@ static int teardown(void **state)
 static void compare_run(struct fixture *f, struct program_result *ret, unsigned uid,
                         const char *const *words)
 {
-    const char *args[24] = {"compare",     f->image,     f->root,  f->backing,
-                            "--commits=2", "--rounds=2", "--quiet"};
-    const struct program_run run = {.args = args, .uid = uid};
-    size_t n = 7;
+    const char *const first[] = {"compare",     f->image,     f->root,   f->backing,
+                                 "--commits=2", "--rounds=2", "--quiet", NULL};
 
-    for (; *words != NULL; words++)
-        args[n++] = *words;
-    assert_true(n < OL_ARRAY_LEN(args));
-    program_result_fini(ret);
-    program_run(&run, ret);
+    program_more(&(struct program_run){.args = first, .uid = uid}, words, ret);
 }
 
 static void assert_empty(const struct fixture *f, const char *name)

@@ -67,18 +67,9 @@ static const char *const no_env[] = {NULL};
 static void run_env(struct fixture *f, struct program_result *ret, int want, const char *const *env,
                     const char *const *words)
 {
-    const char *args[20] = {f->root};
-    const struct program_run program = {.args = args, .env = env};
+    const char *const root[] = {f->root, NULL};
 
-    for (size_t i = 0; words[i] != NULL; i++) {
-        assert_true(i < OL_ARRAY_LEN(args) - 2);
-        args[i + 1] = words[i];
-    }
-    program_result_fini(ret);
-    program_run(&program, ret);
-    if (ret->status != want)
-        fail_msg("'%s %s' ended with %d, not %d: %s%s", words[0], words[1], ret->status, want,
-                 ret->out, ret->err);
+    program_expect(&(struct program_run){.args = root, .env = env}, words, want, ret);
 }
 
 /* An image and a container "box" in this view. */

@@ -53,16 +53,9 @@ static void run(const struct fixture *f, int status, struct program_result *ret,
                 const char *const *args)
 {
     static const char *const env[] = {"SOURCE_DATE_EPOCH=1700000000", NULL};
-    const char *all[16] = {"--root", f->root};
-    const struct program_run how = {.args = all, .env = env};
+    const char *const root[] = {"--root", f->root, NULL};
 
-    for (size_t i = 0; args[i] != NULL; i++) {
-        assert_true(i + 3 < OL_ARRAY_LEN(all));
-        all[i + 2] = args[i];
-    }
-    program_run(&how, ret);
-    if (ret->status != status)
-        fail_msg("status %d, not %d: %s", ret->status, status, ret->err);
+    program_expect(&(struct program_run){.args = root, .env = env}, args, status, ret);
 }
 #define RUN(f, status, ret, ...) run((f), (status), (ret), (const char *const[]){__VA_ARGS__, NULL})
 

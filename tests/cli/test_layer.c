@@ -78,18 +78,9 @@ static int teardown(void **state)
 static void layer_run(struct fixture *f, struct program_result *ret, const char *in, int want,
                       const char *const *words)
 {
-    const char *args[16] = {f->root};
-    const struct program_run run = {.args = args, .in_path = in};
+    const char *const root[] = {f->root, NULL};
 
-    for (size_t i = 0; words[i] != NULL; i++) {
-        assert_true(i < OL_ARRAY_LEN(args) - 2);
-        args[i + 1] = words[i];
-    }
-    program_result_fini(ret);
-    program_run(&run, ret);
-    if (ret->status != want)
-        fail_msg("'%s %s' ended with %d, not %d: %s", words[0], words[1], ret->status, want,
-                 ret->err);
+    program_expect(&(struct program_run){.args = root, .in_path = in}, words, want, ret);
 }
 
 static void apply_both(struct fixture *f, const char *driver)

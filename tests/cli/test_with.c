@@ -128,15 +128,10 @@ static unsigned fakes_running(void)
 static void with_run(struct fixture *f, struct program_result *ret, unsigned uid,
                      const char *const *words)
 {
-    const char *args[16] = {"compare",     f->image,     f->root,  f->backing,
-                            "--commits=1", "--rounds=1", "--quiet"};
-    const struct program_run run = {.args = args, .uid = uid};
-    size_t n = 7;
+    const char *const first[] = {"compare",     f->image,     f->root,   f->backing,
+                                 "--commits=1", "--rounds=1", "--quiet", NULL};
 
-    for (; *words != NULL; words++)
-        args[n++] = *words;
-    assert_true(n < OL_ARRAY_LEN(args));
-    program_run(&run, ret);
+    program_more(&(struct program_run){.args = first, .uid = uid}, words, ret);
 }
 
 static json_t *parse(const struct program_result *result)
