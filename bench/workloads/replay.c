@@ -121,7 +121,7 @@ static bool is_moved_away(const struct planner *p, const char *path)
     return false;
 }
 
-static enum ol_mtype type_of(enum ol_entry_type type)
+enum ol_mtype ol_replay_type(enum ol_entry_type type)
 {
     switch (type) {
     case OL_ENTRY_DIRECTORY:
@@ -161,7 +161,7 @@ static int plan_object(struct planner *p, const struct ol_entry *entry, struct o
     struct ol_replay_move *move = NULL;
 
     item->op = OL_REPLAY_PUT;
-    item->type = (uint8_t)type_of(entry->type);
+    item->type = (uint8_t)ol_replay_type(entry->type);
     if (entry->type == OL_ENTRY_HARDLINK) {
         item->op = OL_REPLAY_LINK;
         return ol_model_canonical(p->model, entry->link, &item->target);
@@ -336,9 +336,10 @@ int ol_replay_plan(struct ol_model *model, const struct ol_input *layers, size_t
     planner_fini(&p);
     if (r < 0) {
         ol_replay_free(p.replay);
-        return r;
+        return ol_error_wrap(err, r, "layer %zu", index);
     }
     p.replay->input = layers[index];
+    p.replay->layer = index;
     p.replay->keep_owner = keep_owner;
     *ret = p.replay;
     return 0;

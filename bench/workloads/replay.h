@@ -24,6 +24,8 @@ struct ol_replay;
  * @param layers      seekable; those up to index are read, and layers[index] again when the replay
  *                    runs: they must outlive it
  * @param keep_owner  owners can be given to files in the containers to come
+ * @return 0; errors of the archives as for ol_layer_apply(), with layer and entry; the model holds
+ *         part of the layer then
  */
 int ol_replay_plan(struct ol_model *model, const struct ol_input *layers, size_t index,
                    bool keep_owner, struct ol_replay **ret, struct ol_error *err);
@@ -36,7 +38,8 @@ size_t ol_replay_moves(const struct ol_replay *replay);
 bool ol_replay_is_empty(const struct ol_replay *replay);
 
 /** Make the changes through a container's root. What cannot be given to files (owners, attributes)
- * or made (devices) without privileges is left out, as when a layer is applied. */
+ * or made (devices) without privileges is left out, as when a layer is applied. Errors name layer
+ * and entry; the container holds part of the changes then. */
 int ol_replay_run(const struct ol_replay *replay, struct ol_rootfs *fs, struct ol_error *err);
 
 /** Make them in an upper in memory. @return 0 or negative errno */

@@ -33,6 +33,7 @@ struct ol_replay {
     struct ol_replay_item *items; /* owned; in the order of the archive */
     size_t count, cap;
     struct ol_input input; /* the layer; borrowed */
+    size_t layer;          /* its place in the image, for messages */
     bool keep_owner;
 };
 
@@ -55,6 +56,9 @@ struct ol_replay_opaques {
     } * items;        /* owned; in the order of the archive */
     size_t count;
 };
+
+/** What an entry of this type makes; of a hard link a file. */
+enum ol_mtype ol_replay_type(enum ol_entry_type type);
 
 /** Append an item that no entry carries. @return 0 or -ENOMEM */
 int ol_replay_add_bare(struct ol_replay *replay, enum ol_replay_op op, const char *path);

@@ -208,6 +208,11 @@ static int carry_out(struct run *run, const struct ol_replay_item *item,
     return r < 0 ? r : set_meta(run, item->path, entry, err);
 }
 
+static int changed(struct ol_error *err)
+{
+    return ol_error_set(err, -EBADMSG, "the layer has changed since it was planned");
+}
+
 /* The items before the entry's own, then that one. */
 static int take_entry(const struct ol_reader_entry *entry, struct ol_reader *reader, void *data,
                       struct ol_error *err)
@@ -220,8 +225,10 @@ static int take_entry(const struct ol_reader_entry *entry, struct ol_reader *rea
         const struct ol_replay_item *item;
 
         if (run->at == run->replay->count)
-            return ol_error_set(err, -EBADMSG, "the layer changed while it was replayed");
+            return changed(err);
         item = &run->replay->items[run->at++];
+        if (item->op == OL_REPLAY_PUT && ol_replay_type(entry->header.type) != item->type)
+            return changed(err);
         mine = item->entry;
         r = carry_out(run, item, entry, reader, err);
         if (item->stays)
@@ -248,8 +255,10 @@ int ol_replay_run(const struct ol_replay *replay, struct ol_rootfs *fs, struct o
     if (run.times == NULL)
         return ol_error_nomem(err);
     r = ol_layer_entries(&replay->input, take_entry, &run, err);
+    if (r == 0 && run.at < replay->count)
+        r = changed(err);
     if (r == 0)
         r = set_times(&run, err);
     free(run.times);
-    return r;
+    return r < 0 ? ol_error_wrap(err, r, "layer %zu", replay->layer) : 0;
 }

@@ -4,6 +4,7 @@
 
 #include "config.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -109,6 +110,31 @@ void test_dir_remove(struct test_dir *dir)
     dir->path = NULL;
     if (leaked > 0)
         fail_msg("%u mounts were left behind", leaked);
+}
+
+size_t test_count_names(const char *path)
+{
+    ol_auto_dir DIR *dir = opendir(path);
+    size_t count = 0;
+
+    if (dir == NULL)
+        fail_msg("cannot open '%s': %s", path, strerror(errno));
+    while (readdir(dir) != NULL)
+        count++;
+    return count - 2;
+}
+
+size_t test_resources(void)
+{
+    return test_count_names("/proc/self/fd") + test_count_names("/proc/self/task");
+}
+
+/* A joined thread may stay in /proc for a moment: the kernel wakes the joiner first. */
+void assert_resources(size_t before)
+{
+    for (int i = 0; i < 10000 && test_resources() > before; i++)
+        (void)sched_yield();
+    assert_int_equal(test_resources(), before);
 }
 
 void test_write(int dir_fd, const char *path, const char *content)

@@ -44,6 +44,13 @@ void test_dir_make(struct test_dir *dir);
  */
 void test_dir_remove(struct test_dir *dir);
 
+/** Names in a directory, "." and ".." not counted. */
+size_t test_count_names(const char *path);
+
+/** Descriptors and threads of this process; and that they are this many again. */
+size_t test_resources(void);
+void assert_resources(size_t before);
+
 /* Small file helpers; they fail the test instead of returning errors. path is relative to dir_fd.
  */
 void test_write(int dir_fd, const char *path, const char *content);

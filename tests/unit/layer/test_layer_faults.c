@@ -5,7 +5,6 @@
 #include "common/fault.h"
 
 #include <errno.h>
-#include <sched.h>
 
 /* The whole of a small layer, failed at its first, second, third… change of the file system. */
 static void fault_layer(struct tarball *tar, bool ballast)
@@ -42,31 +41,6 @@ static void fault_tree(struct layer_fixture *f)
     test_write(f->root_fd, "replaced", "old");
 }
 
-static int count_entries(const char *path)
-{
-    ol_auto_dir DIR *dir = opendir(path);
-    int n = 0;
-
-    assert_non_null(dir);
-    while (readdir(dir) != NULL)
-        n++;
-    return n;
-}
-
-/* Descriptors and threads of this process. */
-static int count_resources(void)
-{
-    return count_entries("/proc/self/fd") + count_entries("/proc/self/task");
-}
-
-/* A joined thread may stay in /proc for a moment: the kernel wakes the joiner first. */
-static void assert_resources(int before)
-{
-    for (int i = 0; i < 10000 && count_resources() > before; i++)
-        (void)sched_yield();
-    assert_int_equal(count_resources(), before);
-}
-
 static void layer_faults__every_failing_call_is_reported_and_leaks_nothing(void **state)
 {
     struct layer_fixture *f = *state;
@@ -81,11 +55,12 @@ static void layer_faults__every_failing_call_is_reported_and_leaks_nothing(void 
     layer_apply_ok(f); /* ThreadSanitizer starts a thread of its own with our first */
     for (int ballast = 0; ballast < 2; ballast++) {
         for (unsigned long n = 1;; n += n < 40 ? 1 : 7) {
-            int before, r;
+            size_t before;
+            int r;
             layer_clear(f);
             fault_tree(f);
             fault_layer(&f->tar, ballast);
-            before = count_resources();
+            before = test_resources();
             ol_fault_arm(n);
             r = layer_apply(f);
             if (!ol_fault_delivered()) {

@@ -85,23 +85,12 @@ size_t fixture_driver_layers(struct store_fixture *f)
     return count;
 }
 
-static size_t count_entries(const char *path)
-{
-    ol_auto_dir DIR *dir = opendir(path);
-    size_t count = 0;
-
-    assert_non_null(dir);
-    while (readdir(dir) != NULL)
-        count++;
-    return count - 2;
-}
-
 size_t fixture_records(struct store_fixture *f, const char *subdir)
 {
     ol_auto_free char *path = NULL;
 
     assert_true(asprintf(&path, "%s/%s", f->db, subdir) > 0);
-    return count_entries(path);
+    return test_count_names(path);
 }
 
 void fixture_assert_holds(struct store_fixture *f, size_t layers, size_t containers)
@@ -114,10 +103,10 @@ void fixture_assert_holds(struct store_fixture *f, size_t layers, size_t contain
 
 size_t count_fds(void)
 {
-    return count_entries("/proc/self/fd");
+    return test_count_names("/proc/self/fd");
 }
 
 size_t count_threads(void)
 {
-    return count_entries("/proc/self/task");
+    return test_count_names("/proc/self/task");
 }

@@ -134,13 +134,8 @@ char *images_save(struct images_fixture *f, struct tarball *tar, const char *nam
 static size_t count_entries(const struct images_fixture *f, const char *subdir)
 {
     ol_auto_free char *path = text_of("%s/%s", f->dir_path, subdir);
-    ol_auto_dir DIR *dir = opendir(path);
-    size_t count = 0;
 
-    assert_non_null(dir);
-    while (readdir(dir) != NULL)
-        count++;
-    return count - 2;
+    return test_count_names(path);
 }
 
 static int count_layer(const char *id, void *data)
