@@ -3,10 +3,8 @@
  */
 #include "program.h"
 
-#include "common/digest.h"
-#include "support/tarball.h"
+#include "support/image_archive.h"
 
-#include <fcntl.h>
 #include <jansson.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -33,35 +31,11 @@ static void make_layers(struct tarball layers[2])
     tarball_end(&layers[1]);
 }
 
-static void write_archive(const struct fixture *f, const struct tarball layers[2])
-{
-    struct tarball tar = TARBALL_INIT;
-    char ids[2][OL_DIGEST_SIZE];
-    ol_auto_free char *config = NULL;
-    int fd;
-
-    for (int i = 0; i < 2; i++)
-        assert_int_equal(ol_digest_of(layers[i].data, layers[i].len, ids[i], NULL), 0);
-    assert_true(asprintf(&config,
-                         "{\"os\":\"linux\",\"history\":["
-                         "{\"created\":\"2024-01-02T03:04:05Z\",\"created_by\":\"ADD base\"},"
-                         "{\"created_by\":\"ENV A=1\",\"empty_layer\":true},"
-                         "{\"created_by\":\"RUN \\u001b[31m much\\n more\",\"comment\":\"why\"}],"
-                         "\"rootfs\":{\"type\":\"layers\",\"diff_ids\":[\"%s\",\"%s\"]}}",
-                         ids[0], ids[1]) > 0);
-    tarball_add_file(&tar, "config.json", config);
-    tarball_add_bytes(&tar, "0.tar", layers[0].data, layers[0].len);
-    tarball_add_bytes(&tar, "1.tar", layers[1].data, layers[1].len);
-    tarball_add_file(&tar, "manifest.json",
-                     "[{\"Config\":\"config.json\",\"RepoTags\":[\"told:1\"],"
-                     "\"Layers\":[\"0.tar\",\"1.tar\"]}]");
-    tarball_end(&tar);
-    fd = open(f->image, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
-    assert_true(fd >= 0);
-    assert_int_equal(write(fd, tar.data, tar.len), tar.len);
-    assert_int_equal(close(fd), 0);
-    tarball_fini(&tar);
-}
+static const char *const history =
+    "{\"created\":\"2024-01-02T03:04:05Z\",\"created_by\":\"ADD base\"},"
+    "{\"created_by\":\"ENV A=1\",\"empty_layer\":true},"
+    "{\"created_by\":\"RUN \\u001b[31m much\\n more\","
+    "\"comment\":\"why\"}";
 
 static int setup(void **state)
 {
@@ -71,9 +45,8 @@ static int setup(void **state)
     assert_non_null(f);
     test_dir_make(&f->dir);
     assert_true(asprintf(&f->root, "%s/root", f->dir.path) > 0);
-    assert_true(asprintf(&f->image, "%s/image.tar", f->dir.path) > 0);
     make_layers(layers);
-    write_archive(f, layers);
+    f->image = image_archive_write_as(&f->dir, "image.tar", layers, 2, history, "[\"told:1\"]");
     tarball_fini(&layers[0]);
     tarball_fini(&layers[1]);
     *state = f;

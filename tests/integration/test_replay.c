@@ -183,6 +183,20 @@ static void replayed_fini(struct replayed *r)
     test_dir_remove(&r->images);
 }
 
+/* One layer over base(). */
+static void replay_one(struct replayed *r, void (*second)(struct tarball *))
+{
+    struct tarball layers[2] = {TARBALL_INIT, TARBALL_INIT};
+
+    base(&layers[0]);
+    second(&layers[1]);
+    for (size_t i = 0; i < OL_ARRAY_LEN(layers); i++)
+        tarball_end(&layers[i]);
+    replay(r, layers, OL_ARRAY_LEN(layers));
+    for (size_t i = 0; i < OL_ARRAY_LEN(layers); i++)
+        tarball_fini(&layers[i]);
+}
+
 static void make_layers(struct tarball layers[LAYERS])
 {
     for (size_t i = 0; i < LAYERS; i++) {
@@ -267,16 +281,11 @@ static void replay__every_change_gives_the_tree_it_was_made_from(void **state)
 
 static void replay__a_moved_file_is_renamed(void **state)
 {
-    struct tarball layers[2] = {TARBALL_INIT, TARBALL_INIT};
     struct replayed r;
 
     (void)state;
     OL_REQUIRE(can_have_view, "mounting overlayfs needs CAP_SYS_ADMIN");
-    base(&layers[0]);
-    a_move(&layers[1]);
-    tarball_end(&layers[0]);
-    tarball_end(&layers[1]);
-    replay(&r, layers, 2);
+    replay_one(&r, a_move);
     for (size_t e = 0; e < r.report.n_engines; e++) {
         const struct ol_bench_engine *engine = &r.report.engines[e];
 
@@ -289,7 +298,6 @@ static void replay__a_moved_file_is_renamed(void **state)
     }
     assert_same_trees(&r);
     replayed_fini(&r);
-    free_layers(layers, 2);
 }
 
 static void replay__reasons_are_told(void **state)
@@ -317,22 +325,45 @@ static void replay__reasons_are_told(void **state)
     free_layers(layers, LAYERS);
 }
 
-static void replay__what_changes_nothing_is_told(void **state)
+/* Nothing to delete below it any more, entries before the marker and after it. */
+static void an_opaque_root(struct tarball *tar)
 {
-    struct tarball layers[2] = {TARBALL_INIT, TARBALL_INIT};
+    tarball_add_dir(tar, "etc/");
+    tarball_add_file(tar, "etc/new", "before");
+    tarball_add_file(tar, ".wh..wh..opq", "");
+    tarball_add_file(tar, "usr/new", "after");
+}
+
+static void replay__an_opaque_root_empties_the_image(void **state)
+{
     struct replayed r;
 
     (void)state;
     OL_REQUIRE(can_have_view, "mounting overlayfs needs CAP_SYS_ADMIN");
-    base(&layers[0]);
-    tarball_add_dir(&layers[1], "./");
-    tarball_add_dir(&layers[1], "etc/");
-    tarball_add_file(&layers[1], "etc/passwd", "first\n");
-    tarball_add_file(&layers[1], "etc/passwd", "second\n");
-    tarball_add_file(&layers[1], "etc/.wh.never-was", "");
-    tarball_end(&layers[0]);
-    tarball_end(&layers[1]);
-    replay(&r, layers, 2);
+    replay_one(&r, an_opaque_root);
+    assert_same_trees(&r);
+    assert_predicted(&r);
+    for (size_t e = 0; e < r.report.n_engines; e++)
+        assert_int_equal(reason(&r, e, 0, OL_REASON_MISSING_OPAQUE), 1);
+    replayed_fini(&r);
+}
+
+static void nothing_new(struct tarball *tar)
+{
+    tarball_add_dir(tar, "./");
+    tarball_add_dir(tar, "etc/");
+    tarball_add_file(tar, "etc/passwd", "first\n");
+    tarball_add_file(tar, "etc/passwd", "second\n");
+    tarball_add_file(tar, "etc/.wh.never-was", "");
+}
+
+static void replay__what_changes_nothing_is_told(void **state)
+{
+    struct replayed r;
+
+    (void)state;
+    OL_REQUIRE(can_have_view, "mounting overlayfs needs CAP_SYS_ADMIN");
+    replay_one(&r, nothing_new);
     assert_same_trees(&r);
     for (size_t e = 0; e < r.report.n_engines; e++) {
         assert_int_equal(reason(&r, e, 0, OL_REASON_MISSING_ROOT), 1);
@@ -340,30 +371,28 @@ static void replay__what_changes_nothing_is_told(void **state)
         assert_int_equal(reason(&r, e, 0, OL_REASON_MISSING_WHITEOUT), 1);
     }
     replayed_fini(&r);
-    free_layers(layers, 2);
+}
+
+static void a_note(struct tarball *tar)
+{
+    tarball_add_dir(tar, "etc/");
+    tarball_xattr(tar, "user.note", "kept", 4);
+    tarball_add_file(tar, "etc/noted", "x");
 }
 
 /* Docker's diff carries security.capability and no other attribute. */
 static void replay__attributes_a_commit_loses_are_another_tree(void **state)
 {
-    struct tarball layers[2] = {TARBALL_INIT, TARBALL_INIT};
     struct replayed r;
 
     (void)state;
     OL_REQUIRE(can_have_view, "mounting overlayfs needs CAP_SYS_ADMIN");
-    base(&layers[0]);
-    tarball_add_dir(&layers[1], "etc/");
-    tarball_xattr(&layers[1], "user.note", "kept", 4);
-    tarball_add_file(&layers[1], "etc/noted", "x");
-    tarball_end(&layers[0]);
-    tarball_end(&layers[1]);
-    replay(&r, layers, 2);
+    replay_one(&r, a_note);
     for (size_t e = 0; e < r.report.n_engines; e++) {
         assert_int_equal(reason(&r, e, 0, OL_REASON_XATTRS), 1);
         assert_false(ol_report_verdict_on(&r.report, e, 0)->same_tree);
     }
     replayed_fini(&r);
-    free_layers(layers, 2);
 }
 
 static json_t *print_json(const struct ol_report *report)
@@ -470,6 +499,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(replay__every_change_gives_the_tree_it_was_made_from),
         cmocka_unit_test(replay__a_moved_file_is_renamed),
         cmocka_unit_test(replay__reasons_are_told),
+        cmocka_unit_test(replay__an_opaque_root_empties_the_image),
         cmocka_unit_test(replay__what_changes_nothing_is_told),
         cmocka_unit_test(replay__attributes_a_commit_loses_are_another_tree),
         cmocka_unit_test(replay__json_tells_the_step_and_how_it_came_out),

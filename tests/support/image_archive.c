@@ -28,11 +28,12 @@ static char *append(char *list, const char *before, const char *text, const char
     return grown;
 }
 
-char *image_archive_write(const struct test_dir *dir, const char *name,
-                          const struct tarball *layers, size_t count)
+char *image_archive_write_as(const struct test_dir *dir, const char *name,
+                             const struct tarball *layers, size_t count, const char *history,
+                             const char *names)
 {
     struct tarball archive = TARBALL_INIT;
-    ol_auto_free char *ids = NULL, *names = NULL, *history = NULL, *config = NULL, *manifest = NULL;
+    ol_auto_free char *ids = NULL, *members = NULL, *config = NULL, *manifest = NULL;
     char *path = NULL;
     int fd;
 
@@ -43,17 +44,16 @@ char *image_archive_write(const struct test_dir *dir, const char *name,
         (void)snprintf(number, sizeof number, "%zu", i);
         assert_int_equal(ol_digest_of(layers[i].data, layers[i].len, digest, NULL), 0);
         ids = append(ids, "\"", digest, "\"");
-        names = append(names, "\"layer", number, ".tar\"");
-        history = append(history, "{\"created_by\":\"RUN step ", number, "\"}");
-        if (i == 0)
-            history = append(history, "{\"created_by\":\"", "ENV A=1", "\",\"empty_layer\":true}");
+        members = append(members, "\"layer", number, ".tar\"");
         add_member(&archive, &layers[i], i);
     }
     assert_true(asprintf(&config,
                          "{\"os\":\"linux\",\"history\":[%s],\"rootfs\":{\"type\":\"layers\","
                          "\"diff_ids\":[%s]}}",
                          history, ids) > 0);
-    assert_true(asprintf(&manifest, "[{\"Config\":\"config.json\",\"Layers\":[%s]}]", names) > 0);
+    assert_true(asprintf(&manifest,
+                         "[{\"Config\":\"config.json\",\"RepoTags\":%s,\"Layers\":[%s]}]", names,
+                         members) > 0);
     tarball_add_file(&archive, "config.json", config);
     tarball_add_file(&archive, "manifest.json", manifest);
     tarball_end(&archive);
@@ -64,4 +64,20 @@ char *image_archive_write(const struct test_dir *dir, const char *name,
     assert_int_equal(close(fd), 0);
     tarball_fini(&archive);
     return path;
+}
+
+char *image_archive_write(const struct test_dir *dir, const char *name,
+                          const struct tarball *layers, size_t count)
+{
+    ol_auto_free char *history = NULL;
+
+    for (size_t i = 0; i < count; i++) {
+        char number[32];
+
+        (void)snprintf(number, sizeof number, "%zu", i);
+        history = append(history, "{\"created_by\":\"RUN step ", number, "\"}");
+        if (i == 0)
+            history = append(history, "{\"created_by\":\"", "ENV A=1", "\",\"empty_layer\":true}");
+    }
+    return image_archive_write_as(dir, name, layers, count, history, "null");
 }

@@ -15,4 +15,13 @@
 char *image_archive_write(const struct test_dir *dir, const char *name,
                           const struct tarball *layers, size_t count);
 
+/**
+ * The same with a history and names of one's own.
+ * @param history  JSON: what is between the brackets
+ * @param names    JSON: RepoTags, with the brackets, or "null"
+ */
+char *image_archive_write_as(const struct test_dir *dir, const char *name,
+                             const struct tarball *layers, size_t count, const char *history,
+                             const char *names);
+
 #endif
