@@ -256,22 +256,6 @@ static bool complete_current(struct line *line, const struct ol_cli_command *com
     return true;
 }
 
-static void complete_described(const struct ol_cli_command *command,
-                               const struct ol_cli_syntax *syntax, void *data)
-{
-    struct line *line = data;
-
-    line->syntax = syntax;
-    for (; line->at + 1 < line->count; line->at++) {
-        if (take_option(line, line->words[line->at]))
-            continue;
-        line->arguments++;
-        line->ended = line->ended || syntax->rest;
-    }
-    if (!complete_current(line, command))
-        complete_argument(line, command);
-}
-
 /* The first words of names, or the second ones of a group's. */
 static void complete_name(struct complete *c, const char *group)
 {
@@ -293,6 +277,26 @@ static void complete_name(struct complete *c, const char *group)
         last = table[i].name;
         last_len = len;
     }
+}
+
+static void complete_described(const struct ol_cli_command *command,
+                               const struct ol_cli_syntax *syntax, void *data)
+{
+    struct line *line = data;
+
+    line->syntax = syntax;
+    for (; line->at + 1 < line->count; line->at++) {
+        if (take_option(line, line->words[line->at]))
+            continue;
+        line->arguments++;
+        line->ended = line->ended || syntax->rest;
+    }
+    if (complete_current(line, command))
+        return;
+    if (strcmp(command->name, "help") == 0 && line->arguments == 1)
+        complete_name(line->c, line->words[line->count - 2]); /* "help layer apply" */
+    else
+        complete_argument(line, command);
 }
 
 static void complete_words(struct line *line)

@@ -167,6 +167,8 @@ static void completion__of_names(void **state)
         {"overlab --root=/x layer um", "<overlab><--root=/x><layer><umount>"},
         {"overlab nothing x", "<overlab><nothing><x>"},
         {"overlab help whi", "<overlab><help><whiteouts>"},
+        {"overlab help layer ap", "<overlab><help><layer><apply>"},
+        {"overlab help whiteouts ap", "<overlab><help><whiteouts><ap>"},
         {"overlab completion ", "<overlab><completion><bash>"},
     };
 
