@@ -444,20 +444,25 @@ static void predict__verifies_digests_when_asked(void **state)
                    "layer 0 of");
 }
 
-int main(void)
+/* --measured: the tests that run the drivers, which takes its time. */
+int main(int argc, char **argv)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
-    const struct CMUnitTest tests[] = {
+    const struct CMUnitTest measured[] = {
         TEST(predict__is_what_compare_measures),
+        TEST(predict__names_a_file_system_that_holds_it),
+    };
+    const struct CMUnitTest tests[] = {
         TEST(predict__counts_a_shared_layer_once),
         TEST(predict__of_a_stored_image_is_the_same),
         TEST(predict__fits_80_columns),
         TEST(predict__has_the_forms_of_compare),
         TEST(predict__writes_nothing),
-        TEST(predict__names_a_file_system_that_holds_it),
         TEST(predict__names_what_is_wrong_with_an_image),
         TEST(predict__verifies_digests_when_asked),
     };
 
+    if (argc > 1 && strcmp(argv[1], "--measured") == 0)
+        return cmocka_run_group_tests_name("cli_predict_measured", measured, NULL, NULL);
     return cmocka_run_group_tests_name("cli_predict", tests, NULL, NULL);
 }
