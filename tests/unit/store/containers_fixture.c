@@ -106,6 +106,13 @@ char *containers_add(struct containers_fixture *f, const char *name)
     return text_of("%s", id);
 }
 
+void containers_make(struct containers_fixture *f, const char *name)
+{
+    ol_auto_error struct ol_error err = OL_ERROR_INIT;
+
+    assert_ok(containers_try_add(f, name, &err), &err);
+}
+
 void containers_write(struct containers_fixture *f, const char *name, const char *path,
                       const char *content)
 {

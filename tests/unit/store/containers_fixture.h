@@ -37,6 +37,8 @@ void containers_put_base(struct containers_fixture *f);
 
 /** Create a container of base:1. @param name NULL: none. @return its id, owned by the caller */
 char *containers_add(struct containers_fixture *f, const char *name);
+/** The same where nobody needs its id. */
+void containers_make(struct containers_fixture *f, const char *name);
 int containers_try_add(struct containers_fixture *f, const char *name, struct ol_error *err);
 
 /** Write a file of the container. */

@@ -69,13 +69,11 @@ static void edit_record(struct containers_fixture *f, const char *id, const char
 static void check__of_sound_containers_finds_nothing(void **state)
 {
     struct containers_fixture *f = *state;
-    ol_auto_free char *a = NULL;
-    ol_auto_free char *b = NULL;
 
     assert_content_check(f); /* not one container yet */
     containers_reopen(f);
-    a = containers_add(f, "a1");
-    b = containers_add(f, "b1");
+    containers_make(f, "a1");
+    containers_make(f, "b1");
     containers_write(f, "b1", "new", "text");
     assert_content_check(f);
 }
@@ -123,8 +121,8 @@ static void check__tells_a_container_whose_image_is_gone(void **state)
 {
     struct containers_fixture *f = *state;
     ol_auto_error struct ol_error err = OL_ERROR_INIT;
-    ol_auto_free char *id = containers_add(f, "box");
 
+    containers_make(f, "box");
     assert_ok(ol_images_remove(f->images, "base:1", true, NULL, NULL, &err), &err);
     assert_told(f, "container 'box' was made from image 'sha256:", "import the image again");
     remove_container(f, "box");
@@ -151,10 +149,10 @@ static void check__tells_a_container_of_another_image(void **state)
 static void check__tells_a_damaged_record(void **state)
 {
     struct containers_fixture *f = *state;
-    ol_auto_free char *box = containers_add(f, "box");
     ol_auto_free char *bad = containers_add(f, "bad");
     ol_auto_free char *path = text_of("root/containers/%s", bad);
 
+    containers_make(f, "box");
     edit_record(f, bad, "name", "../x");
     assert_told(f, bad, path); /* what is to be removed */
     remove_path(f, path);
@@ -218,12 +216,11 @@ static void check__tells_mounts_that_stayed(void **state)
     struct ol_stored_image image;
     struct ol_store_layer layer;
     char own[OL_HEX_SIZE];
-    ol_auto_free char *id = NULL;
     const char *by_hand = "by-hand";
     char *path;
 
     OL_REQUIRE(can_mount_overlay, "something is mounted: that needs CAP_SYS_ADMIN");
-    id = containers_add(f, "box");
+    containers_make(f, "box");
     assert_ok(ol_containers_find(f->containers, "box", &c, &err), &err);
     assert_ok(ol_containers_layer(f->containers, &c, own, &err), &err);
     assert_ok(ol_images_find(f->images, "base:1", &image, &err), &err);

@@ -136,8 +136,8 @@ static void create__refuses_a_name_that_is_taken(void **state)
 {
     struct containers_fixture *f = *state;
     ol_auto_error struct ol_error err = OL_ERROR_INIT;
-    ol_auto_free char *id = containers_add(f, "box");
 
+    containers_make(f, "box");
     assert_int_equal(containers_try_add(f, "box", &err), -EEXIST);
     assert_message(&err, "'box' is taken");
     assert_names(f, "box ");
@@ -205,8 +205,8 @@ static void find__of_what_climbs_finds_nothing(void **state)
     static const char *const names[] = {"..", "../containers", "/", ".", "box/../box", "box/"};
     struct containers_fixture *f = *state;
     ol_auto_container struct ol_container found = OL_CONTAINER_INIT;
-    ol_auto_free char *id = containers_add(f, "box");
 
+    containers_make(f, "box");
     for (size_t i = 0; i < OL_ARRAY_LEN(names); i++)
         assert_int_equal(find(f, names[i], &found, NULL), -ENOENT);
 }
@@ -222,11 +222,11 @@ static int fail_at_second(const struct ol_container *container, void *data)
 static void list__ends_where_it_is_told_to(void **state)
 {
     struct containers_fixture *f = *state;
-    ol_auto_free char *a = containers_add(f, "a1");
-    ol_auto_free char *b = containers_add(f, "b1");
-    ol_auto_free char *c = containers_add(f, "c1");
     unsigned count = 0;
 
+    containers_make(f, "a1");
+    containers_make(f, "b1");
+    containers_make(f, "c1");
     assert_int_equal(ol_containers_list(f->containers, fail_at_second, &count, NULL), -ECANCELED);
     assert_int_equal(count, 2);
 }
@@ -239,11 +239,10 @@ static void remove__leaves_nothing(void **state)
     struct ol_tree_usage before;
     struct ol_tree_usage after;
     ol_auto_fd int root_fd = openat(f->dir.fd, "root", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    ol_auto_free char *first = containers_add(f, "first"); /* makes directories that stay */
-    ol_auto_free char *box = NULL;
 
+    containers_make(f, "first"); /* makes directories that stay */
     assert_ok(ol_tree_usage(root_fd, false, &before, &err), &err);
-    box = containers_add(f, "box");
+    containers_make(f, "box");
     containers_write(f, "box", "new", "text");
     assert_ok(find(f, "box", &c, &err), &err);
     assert_ok(ol_containers_remove(f->containers, &c, &err), &err);
@@ -383,8 +382,8 @@ static void record__too_long_is_refused(void **state)
 static void record__in_a_strange_directory_is_passed_over(void **state)
 {
     struct containers_fixture *f = *state;
-    ol_auto_free char *id = containers_add(f, "box");
 
+    containers_make(f, "box");
     test_mkdir(f->dir.fd, "root/containers/by-hand", 0700);
     test_mkdir(f->dir.fd, "root/containers/ABCDEF", 0700);
     test_write(f->dir.fd, "root/containers/file", "x");
@@ -441,9 +440,9 @@ static void commit__needs_the_image_and_works_when_it_is_back(void **state)
     ol_auto_error struct ol_error err = OL_ERROR_INIT;
     ol_auto_container struct ol_container c = OL_CONTAINER_INIT;
     struct ol_container_committed made;
-    ol_auto_free char *id = containers_add(f, "box");
     char before[OL_DIGEST_SIZE];
 
+    containers_make(f, "box");
     memcpy(before, f->base, sizeof before);
     containers_write(f, "box", "new", "text");
     assert_int_equal(ol_images_remove(f->images, "base:1", false, NULL, NULL, NULL), -EBUSY);
@@ -509,9 +508,9 @@ static void processes__do_not_remove_what_another_one_uses(void **state)
     struct containers_fixture *f = *state;
     ol_auto_error struct ol_error err = OL_ERROR_INIT;
     ol_auto_container struct ol_container c = OL_CONTAINER_INIT;
-    ol_auto_free char *id = containers_add(f, "box");
     int lock = -1;
 
+    containers_make(f, "box");
     assert_ok(find(f, "box", &c, &err), &err);
     assert_ok(ol_containers_lock(f->containers, &c, &lock, &err), &err);
     containers_shut(f);
@@ -587,10 +586,10 @@ static int come_and_go(struct containers_fixture *f)
 static void processes__that_remove_do_not_disturb_those_that_read(void **state)
 {
     struct containers_fixture *f = *state;
-    ol_auto_free char *id = containers_add(f, "box");
     int status = 0;
     pid_t pid;
 
+    containers_make(f, "box");
     f->driver = "overlay2";
     containers_reopen(f);
     containers_put_base(f);

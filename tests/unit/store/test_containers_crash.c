@@ -197,9 +197,8 @@ static const struct operation {
 /* Two containers, two images with a name each, and more in one container than in its image. */
 static void populate(struct containers_fixture *f)
 {
-    ol_auto_free char *box = containers_add(f, "box");
-    ol_auto_free char *spare = containers_add(f, "spare");
-
+    containers_make(f, "box");
+    containers_make(f, "spare");
     containers_write(f, "box", "new", "text");
     assert_int_equal(commit_as(f, "made:1"), 0);
     containers_write(f, "box", "more", "text");
