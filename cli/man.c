@@ -135,6 +135,20 @@ static void put_command(FILE *out, const struct ol_cli_command *command)
     fputs("\n\n", out);
 }
 
+/* Each page once. */
+static void put_pages(FILE *out, const struct ol_cli_command *table, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        size_t len = strcspn(table[i].name, " ");
+
+        if (i > 0 && strncmp(table[i].name, table[i - 1].name, len) == 0 &&
+            strcspn(table[i - 1].name, " ") == len)
+            continue;
+        put_page(out, table[i].name);
+        fputs(",\n", out);
+    }
+}
+
 void ol_cli_print_scd(FILE *out)
 {
     size_t count;
@@ -145,6 +159,8 @@ void ol_cli_print_scd(FILE *out)
     fputs("@commands\n", out);
     for (size_t i = 0; i < count; i++)
         put_command(out, &table[i]);
+    fputs("@pages\n", out);
+    put_pages(out, table, count);
     fputs("@global\n", out);
     put_options(out, ol_cli_global_options());
     fputs("@topics\n", out);

@@ -8,7 +8,7 @@
 /**
  * Print fragments of scdoc, each after a line "@KIND NAME" and up to the next one. Kinds: synopsis,
  * summary, options, and help of each subcommand NAME; without a name: commands (all of them, with
- * their pages), global (options) and topics.
+ * their pages), pages (their names, each once), global (options) and topics.
  */
 void ol_cli_print_scd(FILE *out);
 
