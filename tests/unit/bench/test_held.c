@@ -2,6 +2,7 @@
 /* Layers and containers from their first step to their removal: what each holds, and frees. */
 #include "support/support.h"
 
+#include "bench/oracle/disk.h"
 #include "bench/oracle/peak.h"
 
 #include <errno.h>
@@ -232,6 +233,24 @@ static void peak__counts_what_is_deleted_later(void **state)
     assert_int_equal(peak_of(f, OL_LAW_SNAPSHOT, &base), 2 + 1 + 1 + 2);
 }
 
+static void shared__is_what_a_clone_links(void **state)
+{
+    struct fixture *f = *state;
+    struct ol_inode_kinds kinds;
+
+    feed(f, OL_ENTRY_FIFO, "a/pipe");
+    second_layer(f);
+    assert_int_equal(ol_law_layer_shared(OL_LAW_OVERLAY, f->model, false, &kinds), 0);
+    assert_int_equal(kinds.regular, 1); /* etc/hosts; a/three is the layer's own */
+    assert_int_equal(ol_inode_kinds_total(&kinds), 1);
+    assert_int_equal(ol_law_layer_shared(OL_LAW_OVERLAY_CLONE_ALL, f->model, false, &kinds), 0);
+    assert_int_equal(kinds.fifo, 1);
+    assert_int_equal(ol_law_layer_shared(OL_LAW_OVERLAY2, f->model, false, &kinds), 0);
+    assert_int_equal(ol_inode_kinds_total(&kinds), 0);
+    assert_int_equal(ol_law_layer_shared(OL_LAW_VFS, f->model, false, &kinds), 0);
+    assert_int_equal(ol_inode_kinds_total(&kinds), 0);
+}
+
 static void naive__has_to_be_tracked_from_the_start(void **state)
 {
     struct fixture *f = *state;
@@ -253,6 +272,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(held__snapshot_commit_takes_the_container, setup, teardown),
         cmocka_unit_test_setup_teardown(naive__shares_whiteouts_through_a_mount, setup, teardown),
         cmocka_unit_test_setup_teardown(peak__counts_what_is_deleted_later, setup, teardown),
+        cmocka_unit_test_setup_teardown(shared__is_what_a_clone_links, setup, teardown),
         cmocka_unit_test_setup_teardown(naive__has_to_be_tracked_from_the_start, setup, teardown),
         cmocka_unit_test_teardown(held__leaves_nothing_when_all_is_removed, teardown),
     };
