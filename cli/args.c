@@ -302,6 +302,20 @@ bool ol_cli_parse(struct ol_cli *cli, const struct ol_cli_syntax *syntax, int ar
     return conclude(&parse, e) == 0 && ol_cli_prepare(cli);
 }
 
+bool ol_cli_add_text(struct ol_cli *cli, const char ***list, size_t *count, const char *text)
+{
+    const char **more = reallocarray(*list, *count + 2, sizeof *more);
+
+    if (more == NULL) {
+        cli->status = ol_cli_fail(cli, -ENOMEM, NULL);
+        return false;
+    }
+    more[(*count)++] = text;
+    more[*count] = NULL;
+    *list = more;
+    return true;
+}
+
 int ol_cli_usage(struct ol_cli *cli, const char *fmt, ...)
 {
     va_list ap;

@@ -93,6 +93,13 @@ enum { OL_CLI_ARGUMENT = 0 };
  */
 bool ol_cli_parse(struct ol_cli *cli, const struct ol_cli_syntax *syntax, int argc, char **argv);
 
+/**
+ * For take(): put a text behind those of a list, which is the caller's to free and ends with NULL.
+ * @param text  borrowed
+ * @return false when there was no memory: cli->status is set
+ */
+bool ol_cli_add_text(struct ol_cli *cli, const char ***list, size_t *count, const char *text);
+
 /** Say what is wrong with the usage, and where to look. @return OL_EXIT_USAGE */
 int ol_cli_usage(struct ol_cli *cli, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 

@@ -16,19 +16,6 @@ void image_args_fini(struct image_args *args)
     free(args->words);
 }
 
-static bool add_text(struct ol_cli *cli, const char ***list, size_t *count, const char *text)
-{
-    const char **more = reallocarray(*list, *count + 1, sizeof(*more));
-
-    if (more == NULL) {
-        cli->status = ol_cli_fail(cli, -ENOMEM, NULL);
-        return false;
-    }
-    more[(*count)++] = text;
-    *list = more;
-    return true;
-}
-
 static bool take_compression(struct ol_cli *cli, const char *text, enum ol_compression *ret)
 {
     static const char *const names[] = {
@@ -57,9 +44,9 @@ static bool take(struct ol_cli *cli, int key, char *arg, void *data)
     case IMAGE_KEY_COMPRESS:
         return take_compression(cli, arg, &args->compression);
     case IMAGE_KEY_TAG:
-        return add_text(cli, &args->tags, &args->n_tags, arg);
+        return ol_cli_add_text(cli, &args->tags, &args->n_tags, arg);
     case OL_CLI_ARGUMENT:
-        return add_text(cli, &args->words, &args->n_words, arg);
+        return ol_cli_add_text(cli, &args->words, &args->n_words, arg);
     default:
         return engine_take(cli, &args->engine, key, arg);
     }

@@ -2,9 +2,7 @@
 /* Arguments of the container commands; see container.h. */
 #include "cli/container.h"
 
-#include "common/cleanup.h"
-
-#include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 
 void container_args_fini(struct container_args *args)
@@ -16,16 +14,7 @@ void container_args_fini(struct container_args *args)
 
 static bool add(struct ol_cli *cli, struct container_texts *texts, const char *text)
 {
-    const char **more = reallocarray(texts->items, texts->count + 2, sizeof *more);
-
-    if (more == NULL) {
-        cli->status = ol_cli_fail(cli, -ENOMEM, NULL);
-        return false;
-    }
-    more[texts->count++] = text;
-    more[texts->count] = NULL;
-    texts->items = more;
-    return true;
+    return ol_cli_add_text(cli, &texts->items, &texts->count, text);
 }
 
 static bool take_variable(struct ol_cli *cli, struct container_args *args, const char *text)
