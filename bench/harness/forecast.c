@@ -3,6 +3,7 @@
 #include "bench/harness/forecast.h"
 
 #include "bench/oracle/held.h"
+#include "bench/oracle/peak.h"
 #include "common/cleanup.h"
 
 #include <errno.h>
@@ -11,8 +12,9 @@
 struct commit_forecast {
     struct ol_held_container container;
     struct ol_inode_kinds create, mount, change, unmount, commit;
-    bool has_layer; /* it makes one */
-    bool unknown;   /* the driver's image is not the model's */
+    bool has_layer;      /* it makes one */
+    bool unknown;        /* the driver's image is not the model's */
+    struct ol_peak peak; /* while it commits */
 };
 
 /* All steps of the engines that keep what they make in the same way. */
@@ -20,6 +22,7 @@ struct way_forecast {
     struct ol_held_way way;
     struct ol_held_layer *layers;    /* owned; imported ones, then one per commit that has one */
     struct ol_inode_kinds *applies;  /* owned; per imported layer */
+    struct ol_peak *peaks;           /* owned; the same */
     struct commit_forecast *commits; /* owned */
     struct ol_held_layer *top;       /* the newest image's top layer; NULL: no layer yet */
 };
@@ -38,6 +41,7 @@ static void way_fini(struct way_forecast *way)
 {
     free(way->layers);
     free(way->applies);
+    free(way->peaks);
     free(way->commits);
 }
 
@@ -111,9 +115,11 @@ static int add_way(struct ol_forecast *forecast, const struct ol_held_way *way,
     added->layers = calloc((size_t)forecast->n_layers + forecast->commits + 1,
                            sizeof *added->layers);
     added->applies = calloc((size_t)forecast->n_layers + 1, sizeof *added->applies);
+    added->peaks = calloc((size_t)forecast->n_layers + 1, sizeof *added->peaks);
     added->commits = calloc((size_t)forecast->commits + 1, sizeof *added->commits);
     forecast->n_ways++; /* from here on the forecast frees it */
-    return added->layers == NULL || added->applies == NULL || added->commits == NULL
+    return added->layers == NULL || added->applies == NULL || added->peaks == NULL ||
+                   added->commits == NULL
                ? ol_error_nomem(err)
                : 0;
 }
@@ -152,8 +158,10 @@ int ol_forecast_layer(struct ol_forecast *forecast, const struct ol_input *input
     for (size_t i = 0; i < forecast->n_ways && r == 0; i++) {
         struct way_forecast *way = &forecast->ways[i];
 
-        r = ol_held_layer_apply(&way->way, forecast->model, way->top, &way->layers[index],
-                                &way->applies[index]);
+        r = ol_held_layer_peak(&way->way, forecast->model, way->top, &way->peaks[index]);
+        if (r == 0)
+            r = ol_held_layer_apply(&way->way, forecast->model, way->top, &way->layers[index],
+                                    &way->applies[index]);
         way->top = &way->layers[index];
     }
     forecast->seen_layers++;
@@ -206,8 +214,10 @@ static int forecast_rest(struct ol_forecast *forecast, struct way_forecast *way,
     ol_plan_predict(plan, way->way.law, &commit->change);
     ol_held_change(&commit->container, &commit->change, ol_plan_leaves_cached(plan, way->way.law));
     ol_held_unmount(&commit->container, &commit->unmount);
-    r = ol_held_commit(&commit->container, forecast->model, way->top, empty, layer,
-                       &commit->commit);
+    r = ol_held_commit_peak(&commit->container, forecast->model, &commit->peak);
+    if (r == 0)
+        r = ol_held_commit(&commit->container, forecast->model, way->top, empty, layer,
+                           &commit->commit);
     commit->has_layer = !empty || commit->container.gone;
     if (commit->has_layer)
         way->top = layer;
@@ -319,6 +329,7 @@ static void fill_step(const struct ol_forecast *forecast, const struct way_forec
     switch (step->op) {
     case OL_STEP_LAYER_APPLY:
         step->predicted = way->applies[step->index];
+        step->predicted_peak = way->peaks[step->index].inodes;
         break;
     case OL_STEP_CONTAINER_CREATE:
         step->predicted = commit->create;
@@ -334,6 +345,7 @@ static void fill_step(const struct ol_forecast *forecast, const struct way_forec
         break;
     case OL_STEP_COMMIT:
         step->predicted = commit->commit;
+        step->predicted_peak = commit->peak.inodes;
         break;
     case OL_STEP_CONTAINER_REMOVE:
         ol_held_container_remove(&commit->container, &step->predicted);

@@ -66,6 +66,7 @@ struct ol_predicted_totals {
     int64_t workload_inodes;  /* all commits with their containers; those stay until the end */
     int64_t container_inodes; /* the containers beside them */
     int64_t peak_inodes;      /* highest of it between two steps */
+    int64_t highest_inodes;   /* while a layer is applied or committed, too */
     int64_t peak_bytes;       /* estimate, in blocks, of all of it */
     bool whole;               /* every step has a prediction; else these are too low */
 };
@@ -77,7 +78,7 @@ struct ol_prediction {
     struct ol_predicted_totals *totals; /* owned; one per engine */
     enum ol_advised_fs fs;
     unsigned headroom;
-    struct ol_fs_advice *advice; /* owned; one per engine: what holds the peak */
+    struct ol_fs_advice *advice; /* owned; one per engine: what holds the highest count */
 };
 void ol_prediction_fini(struct ol_prediction *prediction); /* accepts a zeroed one */
 

@@ -101,6 +101,15 @@ static void add(struct storage *s, int64_t inodes, int64_t bytes, int64_t *sum)
     *sum += inodes;
     if (s->inodes > s->totals->peak_inodes)
         s->totals->peak_inodes = s->inodes;
+    if (s->inodes > s->totals->highest_inodes)
+        s->totals->highest_inodes = s->inodes;
+}
+
+/* Before what the step leaves is added: what there is while it runs. */
+static void pass_peak(struct storage *s, const struct ol_bench_step *step)
+{
+    if (s->inodes + step->predicted_peak > s->totals->highest_inodes)
+        s->totals->highest_inodes = s->inodes + step->predicted_peak;
 }
 
 /* @return whether it was a parent before */
@@ -136,6 +145,7 @@ static void import(struct storage *s, size_t index)
         if (below != NULL)
             *below = true;
         s->totals->whole = s->totals->whole && step->has_prediction;
+        pass_peak(s, step);
         add(s, inodes, ol_predicted_bytes(image, s->engine, step), &s->totals->image_inodes);
         if (owners(s->prediction, index, layer) == 1)
             s->totals->exclusive_inodes += inodes;
@@ -164,6 +174,7 @@ static void commit(struct storage *s, size_t index)
             inodes -= *top ? parenthood(s, index) : 0;
             *top = true;
         }
+        pass_peak(s, step);
         add(s, inodes, ol_predicted_bytes(image, s->engine, step), &s->totals->workload_inodes);
     }
 }
@@ -220,7 +231,7 @@ static void advise(const struct ol_prediction *prediction, size_t engine)
     const struct ol_predicted_totals *totals = &prediction->totals[engine];
     const unsigned commits = prediction->images[0].report.workload.commits;
     struct ol_fs_load load = {
-        .inodes = (uint64_t)totals->peak_inodes,
+        .inodes = (uint64_t)totals->highest_inodes,
         .bytes = (uint64_t)totals->peak_bytes,
         .containers = prediction->n_images * ((uint64_t)commits + prediction->containers),
         .images = prediction->n_images * (1 + (uint64_t)commits),

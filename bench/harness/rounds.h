@@ -22,6 +22,8 @@ struct ol_bench_step {
     unsigned index;                   /* layer, commit or image, from 0 */
     bool has_prediction;              /* the oracle knows this step */
     struct ol_inode_kinds predicted;  /* inodes it adds, from headers and plan alone */
+    int64_t predicted_peak;           /* of layer.apply and commit: the highest count while it runs,
+                                         less the one before it (bench/oracle/peak.h) */
     struct ol_engine_usage added;     /* measured, last round; negative when it freed some */
     bool varies;                      /* the inodes added were not the same in all rounds */
     int64_t inodes_min, inodes_max;   /* over all rounds, warm-up included */

@@ -121,6 +121,8 @@ static json_t *totals_json(const struct ol_prediction *prediction, size_t engine
     ol_json_put(json, "container_inodes", json_integer(totals->container_inodes), r);
     ol_json_put(json, "peak_inodes",
                 totals->whole ? json_integer(totals->peak_inodes) : json_null(), r);
+    ol_json_put(json, "highest_inodes",
+                totals->whole ? json_integer(totals->highest_inodes) : json_null(), r);
     ol_json_put(json, "peak_bytes_estimate", json_integer(totals->peak_bytes), r);
     return json;
 }

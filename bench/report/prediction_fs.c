@@ -39,7 +39,7 @@ static int add_row(const struct ol_prediction *prediction, size_t engine, struct
     if (r == 0)
         r = set_engine(grid, prediction, engine);
     if (r == 0)
-        r = set_count(grid, 1, prediction->totals[engine].peak_inodes);
+        r = set_count(grid, 1, prediction->totals[engine].highest_inodes);
     if (r == 0)
         r = set_bytes(grid, 2, prediction->totals[engine].peak_bytes);
     if (r == 0)
@@ -124,9 +124,10 @@ int ol_prediction_text_fs(const struct ol_prediction *prediction, struct ol_buf 
                              "size matters",
     };
 
-    return ol_buf_printf(buf,
-                         "the file system holds the peak and the engine's own files (6 inodes for "
-                         "each layer, 16 for each container, 3 for each image, 128 besides) with "
-                         "%u %% of headroom for inodes and bytes; bytes are an estimate; %s\n",
-                         prediction->headroom, why[prediction->fs]);
+    return ol_buf_printf(
+        buf,
+        "the file system holds the highest count and the engine's own files (6 inodes for "
+        "each layer, 16 for each container, 3 for each image, 128 besides) with "
+        "%u%% of headroom for inodes and bytes; bytes are an estimate; %s\n",
+        prediction->headroom, why[prediction->fs]);
 }

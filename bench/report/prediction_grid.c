@@ -224,7 +224,7 @@ int ol_prediction_grid_image(const struct ol_prediction *prediction, size_t inde
 static int add_total(const struct ol_prediction *prediction, const char *label, bool only_whole,
                      size_t offset, struct ol_engine_grid *grid)
 {
-    int r = set_label(grid, "", label);
+    int r = set_label(grid, label[0] == ' ' ? "  " : "", label);
 
     for (size_t i = 0; i < prediction->images[0].report.n_engines && r == 0; i++) {
         const struct ol_predicted_totals *totals = &prediction->totals[i];
@@ -266,7 +266,10 @@ int ol_prediction_grid_total(const struct ol_prediction *prediction, size_t widt
     if (r == 0 && prediction->containers > 0)
         r = add_total(prediction, label, false,
                       offsetof(struct ol_predicted_totals, container_inodes), ret);
+    if (r == 0)
+        r = add_total(prediction, "peak", true, offsetof(struct ol_predicted_totals, peak_inodes),
+                      ret);
     return r < 0 ? r
-                 : add_total(prediction, "peak", true,
-                             offsetof(struct ol_predicted_totals, peak_inodes), ret);
+                 : add_total(prediction, "  inside a step, too", true,
+                             offsetof(struct ol_predicted_totals, highest_inodes), ret);
 }

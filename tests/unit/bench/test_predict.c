@@ -219,6 +219,12 @@ static void predict__of_nothing_is_the_built_in_image(void **state)
     assert_string_equal(found.images[0].report.image.format, "built-in");
     assert_true(found.totals[OVERLAY].workload_inodes > found.totals[OVERLAY2].workload_inodes);
     assert_true(found.totals[OVERLAY].whole);
+    for (size_t e = 0; e < OL_ARRAY_LEN(engines); e++) {
+        assert_true(found.totals[e].highest_inodes >= found.totals[e].peak_inodes);
+        assert_true(found.advice[e].inodes > (uint64_t)found.totals[e].highest_inodes);
+    }
+    /* a naive diff mounts container and init layer while the layer is made */
+    assert_true(found.totals[OVERLAY].highest_inodes > found.totals[OVERLAY].peak_inodes);
     ol_prediction_fini(&found);
 }
 
