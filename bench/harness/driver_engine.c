@@ -7,6 +7,7 @@
 #include "bench/harness/engine.h"
 
 #include "common/cleanup.h"
+#include "common/clock.h"
 #include "common/fs/file.h"
 #include "common/fs/tree.h"
 #include "drivers/rootfs.h"
@@ -26,8 +27,10 @@ struct driver_engine {
     bool *kept; /* owned; beside layers: false when the commit was empty or existed already */
     unsigned n_containers, max_containers;
     unsigned n_layers, max_layers;
-    unsigned n_imported; /* how many layers the imported image has */
-    uint64_t slept_ns;   /* ol_driver_avoided_sleep_ns() so far */
+    unsigned n_imported;       /* how many layers the imported image has */
+    ol_driver_trace_fn *trace; /* may be NULL */
+    void *trace_data;
+    uint64_t slept_ns; /* ol_driver_avoided_sleep_ns() so far */
 };
 
 static struct driver_engine *engine_from(struct ol_engine *engine)
@@ -52,6 +55,22 @@ static void engine_close(struct ol_engine *engine)
     free(e);
 }
 
+static int add_trace(struct driver_engine *e, const struct ol_engine_config *config,
+                     struct ol_error *err)
+{
+    struct ol_driver *traced = NULL;
+    int r;
+
+    if (config->trace == NULL)
+        return 0;
+    e->trace = config->trace;
+    e->trace_data = config->trace_data;
+    r = ol_driver_trace_new(e->drv, config->trace, config->trace_data, &traced, err);
+    if (r == 0)
+        e->drv = traced; /* which owns the driver now */
+    return r;
+}
+
 static int open_driver(struct driver_engine *e, const struct ol_engine_config *config,
                        struct ol_error *err)
 {
@@ -66,6 +85,8 @@ static int open_driver(struct driver_engine *e, const struct ol_engine_config *c
     }
     driver.home = home;
     r = ol_driver_open(config->name, &driver, &e->drv, err);
+    if (r == 0)
+        r = add_trace(e, config, err);
     if (r < 0)
         return r;
     e->home_fd = open(home, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -198,8 +219,16 @@ static int engine_unmount(struct ol_engine *engine, struct ol_error *err)
 {
     struct driver_engine *e = engine_from(engine);
     struct ol_rootfs *mounted = ol_ptr_steal(e->mounted);
+    uint64_t start_ns = ol_clock_ns();
+    int r = ol_rootfs_close(mounted, err);
 
-    return ol_rootfs_close(mounted, err);
+    if (e->trace != NULL) /* the put in it happens below the decorator */
+        e->trace(&(struct ol_driver_trace_event){.op = "put",
+                                                 .id = e->containers[e->n_containers - 1].mount_id,
+                                                 .result = r,
+                                                 .wall_ns = ol_clock_ns() - start_ns},
+                 e->trace_data);
+    return r;
 }
 
 static int engine_commit(struct ol_engine *engine, struct ol_engine_report *ret,

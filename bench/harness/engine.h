@@ -38,6 +38,10 @@ struct ol_engine_config {
     unsigned timeout_s;            /* real engines: of each answer, and of starting */
     bool (*cancelled)(void *data); /* real engines: asked while waiting for them; may be NULL */
     void *data;
+    /* Our own engines: told of every call to the driver, by several threads; NULL: nobody is, and
+     * nothing stands between store and driver. The snapshotter's ids are keys and names. */
+    ol_driver_trace_fn *trace;
+    void *trace_data;
 };
 
 /* What the storage holds; see ol_engine_ops.usage. */

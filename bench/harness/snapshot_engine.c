@@ -37,6 +37,8 @@ struct snapshot_engine {
     char (*chain_ids)[OL_DIGEST_SIZE]; /* owned; of the imported layers */
     bool *committed;                   /* owned; containers that became layers */
     unsigned n_layers, n_containers, n_commits, max_containers;
+    ol_driver_trace_fn *trace; /* may be NULL */
+    void *trace_data;
 };
 
 static struct snapshot_engine *engine_from(struct ol_engine *engine)
@@ -45,11 +47,29 @@ static struct snapshot_engine *engine_from(struct ol_engine *engine)
                                               */
 }
 
+/* Tells the trace of a call that began at start_ns, and passes r through. */
+static int told(struct snapshot_engine *e, const char *op, const char *id, const char *parent,
+                uint64_t start_ns, int r)
+{
+    const struct ol_driver_trace_event event = {
+        .op = op,
+        .id = id,
+        .parent = parent != NULL && parent[0] != '\0' ? parent : NULL,
+        .result = r,
+        .wall_ns = ol_clock_ns() - start_ns,
+    };
+
+    if (e->trace != NULL)
+        e->trace(&event, e->trace_data);
+    return r;
+}
+
 /* ---- open, close ---- */
 
 static int unmount(struct snapshot_engine *e, struct ol_error *err)
 {
     struct ol_rootfs *rootfs = ol_ptr_steal(e->rootfs);
+    uint64_t start_ns = ol_clock_ns();
     int r;
 
     if (rootfs == NULL)
@@ -57,9 +77,10 @@ static int unmount(struct snapshot_engine *e, struct ol_error *err)
     r = ol_rootfs_close(rootfs, err);
     if (e->direct)
         return r;
-    if (r == 0)
-        return ol_mount_detach(e->target, err);
-    (void)ol_mount_detach(e->target, NULL); /* the first error is the one to report */
+    if (r < 0)
+        (void)ol_mount_detach(e->target, NULL); /* the first error is the one to report */
+    else
+        r = told(e, "unmount", NULL, NULL, start_ns, ol_mount_detach(e->target, err));
     return r;
 }
 
@@ -113,6 +134,8 @@ static int engine_open(const struct ol_engine_config *config, struct ol_engine *
     e->direct = config->view == OL_VIEW_DIRECT;
     e->ns = config->view == OL_VIEW_KERNEL ? OL_OVERLAY_TRUSTED : OL_OVERLAY_USER;
     e->max_containers = config->commits;
+    e->trace = config->trace;
+    e->trace_data = config->trace_data;
     e->chain_ids = calloc(OL_MAX_IMAGE_LAYERS, sizeof *e->chain_ids);
     e->committed = calloc((size_t)e->max_containers + 1, sizeof *e->committed);
     if (e->chain_ids == NULL || e->committed == NULL ||
@@ -161,8 +184,10 @@ static int commit_snapshot(struct snapshot_engine *e, const char *name, const ch
                            struct ol_engine_report *ret, struct ol_error *err)
 {
     struct ol_snapshot_times times = {0};
+    uint64_t start_ns = ol_clock_ns();
     int r = ol_snapshots_commit_timed(e->sn, name, key, NULL, NULL, &times, err);
 
+    (void)told(e, "commit", name, key, start_ns, r);
     ret->metadata = (struct ol_engine_metadata){
         .scan_ns = times.usage_ns,
         .transaction_ns = times.transaction_ns,
@@ -198,8 +223,9 @@ static int import_layer(struct ol_engine *engine, const struct ol_input *tar,
     times[0] = ol_clock_ns();
     r = ol_snapshots_prepare(e->sn, key, parent, NULL, NULL, err);
     times[1] = ol_clock_ns();
+    (void)told(e, "prepare", key, parent, times[0], r);
     if (r == 0)
-        r = ol_snapshots_apply(e->sn, key, tar, &layer, err);
+        r = told(e, "apply", key, NULL, times[1], ol_snapshots_apply(e->sn, key, tar, &layer, err));
     times[2] = ol_clock_ns();
     if (r == 0)
         r = check_diff_id(want_diff_id, layer.diff_id, err);
@@ -232,13 +258,15 @@ static int container_create(struct ol_engine *engine, struct ol_error *err)
     struct snapshot_engine *e = engine_from(engine);
     char parent[KEY_SIZE];
     char key[KEY_SIZE];
+    uint64_t start_ns = ol_clock_ns();
     int r;
 
     if (e->n_containers == e->max_containers)
         return ol_error_set(err, -EINVAL, "more containers than announced");
     top_name(e, parent);
     container_key(e->n_containers, key);
-    r = ol_snapshots_prepare(e->sn, key, parent, NULL, NULL, err);
+    r = told(e, "prepare", key, parent, start_ns,
+             ol_snapshots_prepare(e->sn, key, parent, NULL, NULL, err));
     if (r == 0)
         e->n_containers++;
     return r;
@@ -264,14 +292,19 @@ static int mount_container(struct ol_engine *engine, struct ol_error *err)
 {
     struct snapshot_engine *e = engine_from(engine);
     ol_auto_snapshot_mount struct ol_snapshot_mount mount = {0};
+    uint64_t start_ns = ol_clock_ns();
     char key[KEY_SIZE];
     int r;
 
     container_key(e->n_containers - 1, key);
     if (e->direct)
-        return ol_snapshots_open_rootfs(e->sn, key, &e->rootfs, err);
-    r = ol_snapshots_mounts(e->sn, key, &mount, err);
-    return r < 0 ? r : open_mounted(e, &mount, err);
+        return told(e, "rootfs", key, NULL, start_ns,
+                    ol_snapshots_open_rootfs(e->sn, key, &e->rootfs, err));
+    r = told(e, "mounts", key, NULL, start_ns, ol_snapshots_mounts(e->sn, key, &mount, err));
+    if (r < 0)
+        return r;
+    start_ns = ol_clock_ns();
+    return told(e, "mount", key, NULL, start_ns, open_mounted(e, &mount, err));
 }
 
 static int change(struct ol_engine *engine, const struct ol_plan *plan, struct ol_error *err)
@@ -340,6 +373,13 @@ static int save_diff(struct ol_engine *engine, int fd, struct ol_error *err)
     return ol_export_upper(upper_fd, e->ns, fd, &options, NULL, err);
 }
 
+static int remove_snapshot(struct snapshot_engine *e, const char *name, struct ol_error *err)
+{
+    uint64_t start_ns = ol_clock_ns();
+
+    return told(e, "remove", name, NULL, start_ns, ol_snapshots_remove(e->sn, name, err));
+}
+
 static int container_remove(struct ol_engine *engine, unsigned index, struct ol_error *err)
 {
     struct snapshot_engine *e = engine_from(engine);
@@ -348,7 +388,7 @@ static int container_remove(struct ol_engine *engine, unsigned index, struct ol_
     if (e->committed[index]) /* it is a layer now */
         return 0;
     container_key(index, key);
-    return ol_snapshots_remove(e->sn, key, err);
+    return remove_snapshot(e, key, err);
 }
 
 static int image_remove(struct ol_engine *engine, unsigned index, struct ol_error *err)
@@ -359,10 +399,10 @@ static int image_remove(struct ol_engine *engine, unsigned index, struct ol_erro
 
     if (index > 0) {
         commit_name(index - 1, name);
-        return ol_snapshots_remove(e->sn, name, err);
+        return remove_snapshot(e, name, err);
     }
     for (unsigned i = e->n_layers; i-- > 0 && r == 0;)
-        r = ol_snapshots_remove(e->sn, e->chain_ids[i], err);
+        r = remove_snapshot(e, e->chain_ids[i], err);
     return r;
 }
 

@@ -7,7 +7,7 @@
  * the others in a plain copy but not through an overlay, and the drivers would not build the same
  * image. What the init layer overrides in every container is left alone.
  */
-#include "bench/workloads/workload.h"
+#include "bench/workloads/plan_internal.h"
 
 #include "bench/oracle/model_internal.h"
 #include "bench/workloads/leaf.h"
@@ -19,15 +19,6 @@
 #include "common/limits.h"
 
 #include <errno.h>
-
-struct ol_plan {
-    struct ol_op *ops; /* owned */
-    size_t count;
-    struct ol_inode_kinds overlay, overlay2, snapshot, plain; /* what carrying it out adds */
-    bool overlay_cached, overlay2_cached; /* it leaves a cached whiteout that nothing shares */
-    struct ol_replay *replay;             /* owned; instead of ops, or NULL */
-    bool unpredicted;                     /* the oracle cannot follow it */
-};
 
 void ol_plan_free(struct ol_plan *plan)
 {
@@ -639,6 +630,47 @@ int ol_plan_make(struct ol_model *model, const struct ol_change_mix *mix, uint64
     return 0;
 }
 
+/* ---- operations that somebody else chose ---- */
+
+static int copy_op(const struct ol_op *op, struct ol_op *ret)
+{
+    *ret = *op;
+    ret->path = strdup(op->path);
+    ret->target = op->target != NULL ? strdup(op->target) : NULL;
+    return ret->path == NULL || (op->target != NULL && ret->target == NULL) ? -ENOMEM : 0;
+}
+
+static int fill_list(struct ol_plan *plan, struct ol_model *model, const struct ol_op *ops,
+                     size_t count, struct ol_error *err)
+{
+    int r = 0;
+
+    plan->ops = calloc(count + 1, sizeof *plan->ops);
+    if (plan->ops == NULL)
+        return ol_error_nomem(err);
+    for (size_t i = 0; i < count && r == 0; i++)
+        r = copy_op(&ops[i], &plan->ops[plan->count++]);
+    if (r < 0)
+        return ol_error_nomem(err);
+    r = predict(plan, model);
+    return r < 0 ? ol_error_sys(err, -r, "cannot predict what the changes leave behind")
+                 : feed(model, plan, err);
+}
+
+int ol_plan_list(struct ol_model *model, const struct ol_op *ops, size_t count,
+                 struct ol_plan **ret, struct ol_error *err)
+{
+    struct ol_plan *plan = calloc(1, sizeof *plan);
+    int r = plan == NULL ? ol_error_nomem(err) : fill_list(plan, model, ops, count, err);
+
+    if (r < 0) {
+        ol_plan_free(plan);
+        return r;
+    }
+    *ret = plan;
+    return 0;
+}
+
 /* ---- a layer of an image ---- */
 
 /* The model is fed while the replay is planned, so the containers are set up before. */
@@ -683,82 +715,4 @@ bool ol_plan_is_empty(const struct ol_plan *plan)
 bool ol_plan_is_predicted(const struct ol_plan *plan)
 {
     return !plan->unpredicted;
-}
-
-/* ---- carrying it out ---- */
-
-/* The content in blocks; the first one creates or overwrites. */
-static int write_content(struct ol_rootfs *fs, const struct ol_op *op, const char *path,
-                         struct ol_error *err)
-{
-    const size_t room = op->size < OL_IO_BLOCK ? (size_t)op->size : (size_t)OL_IO_BLOCK;
-    ol_auto_free char *block = malloc(room + 1);
-    struct ol_random random;
-    uint64_t done = 0;
-    int r = 0;
-
-    if (block == NULL)
-        return ol_error_nomem(err);
-    ol_random_seed(&random, op->content_seed);
-    do {
-        size_t len = op->size - done < room ? (size_t)(op->size - done) : room;
-        ol_random_fill(&random, block, len);
-        if (done > 0)
-            r = ol_rootfs_append(fs, path, block, len, err);
-        else if (op->kind != OL_OP_MODIFY)
-            r = ol_rootfs_create(fs, path, op->mode, block, len, err);
-        else
-            r = ol_rootfs_write(fs, path, block, len, err);
-        done += len;
-    } while (r == 0 && done < op->size);
-    return r;
-}
-
-static int run_link(struct ol_rootfs *fs, const struct ol_op *op, struct ol_error *err)
-{
-    int r = write_content(fs, op, op->path, err);
-
-    return r < 0 ? r : ol_rootfs_link(fs, op->path, op->target, err);
-}
-
-static int run_replacement(struct ol_rootfs *fs, const struct ol_op *op, struct ol_error *err)
-{
-    int r = ol_rootfs_remove_tree(fs, op->path, err);
-
-    if (r == 0)
-        r = ol_rootfs_mkdir(fs, op->path, 0755, err);
-    return r < 0 ? r : write_content(fs, op, op->target, err);
-}
-
-static int run_op(const struct ol_op *op, struct ol_rootfs *fs, struct ol_error *err)
-{
-    switch (op->kind) {
-    case OL_OP_ADD:
-    case OL_OP_MODIFY:
-        return write_content(fs, op, op->path, err);
-    case OL_OP_SYMLINK:
-        return ol_rootfs_symlink(fs, op->target, op->path, err);
-    case OL_OP_LINK:
-        return run_link(fs, op, err);
-    case OL_OP_REPLACE:
-        return run_replacement(fs, op, err);
-    case OL_OP_DELETE:
-        return ol_rootfs_unlink(fs, op->path, err);
-    case OL_OP_RENAME:
-        return ol_rootfs_rename(fs, op->path, op->target, err);
-    case OL_OP_CHMOD:
-        return ol_rootfs_chmod(fs, op->path, op->mode, err);
-    case OL_OP_MKDIR:
-        return ol_rootfs_mkdir(fs, op->path, op->mode, err);
-    }
-    return ol_error_set(err, -EINVAL, "no such operation");
-}
-
-int ol_plan_run(const struct ol_plan *plan, struct ol_rootfs *fs, struct ol_error *err)
-{
-    int r = plan->replay != NULL ? ol_replay_run(plan->replay, fs, err) : 0;
-
-    for (size_t i = 0; r == 0 && i < plan->count; i++)
-        r = run_op(&plan->ops[i], fs, err);
-    return r;
 }

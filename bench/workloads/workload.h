@@ -60,6 +60,16 @@ size_t ol_plan_count(const struct ol_plan *plan);
 const struct ol_op *ol_plan_op(const struct ol_plan *plan, size_t index);
 
 /**
+ * Instead of that: the plan is these operations, in this order. The paths are the caller's to
+ * choose: files with one name that the init layer leaves alone, or the oracle's prediction is not
+ * that of an overlay.
+ * @param ops  their texts are copied
+ * @return 0; -ENOENT, -EEXIST … what the first impossible operation would fail with
+ */
+int ol_plan_list(struct ol_model *model, const struct ol_op *ops, size_t count,
+                 struct ol_plan **ret, struct ol_error *err);
+
+/**
  * Instead of that: the plan is what layers[index] of an image changes, and the model is fed with
  * that layer (ol_replay_plan()). It has no operations to look at.
  */

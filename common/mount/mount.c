@@ -101,6 +101,41 @@ bool ol_mount_is_point(const char *path)
     return found;
 }
 
+static int describe(struct libmnt_fs *fs, char **ret_type, char **ret_source, char **ret_options)
+{
+    const char *source = mnt_fs_get_source(fs);
+    const char *options = mnt_fs_get_options(fs);
+    ol_auto_free char *type_copy = strdup(mnt_fs_get_fstype(fs));
+    ol_auto_free char *source_copy = strdup(source != NULL ? source : "none");
+    ol_auto_free char *options_copy = strdup(options != NULL ? options : "");
+
+    if (type_copy == NULL || source_copy == NULL || options_copy == NULL)
+        return -ENOMEM;
+    *ret_type = ol_ptr_steal(type_copy);
+    *ret_source = ol_ptr_steal(source_copy);
+    *ret_options = ol_ptr_steal(options_copy);
+    return 0;
+}
+
+int ol_mount_describe(const char *path, char **ret_type, char **ret_source, char **ret_options,
+                      struct ol_error *err)
+{
+    ol_auto_free char *real = canonical(path);
+    struct libmnt_table *table = real != NULL ? read_table() : NULL;
+    struct libmnt_fs *fs;
+    int r;
+
+    if (table == NULL)
+        return ol_error_sys(err, errno, "cannot look up the mount on '%s'", path);
+    fs = mnt_table_find_target(table, real, MNT_ITER_BACKWARD);
+    if (fs == NULL)
+        r = ol_error_set(err, -ENOENT, "nothing is mounted on '%s'", path);
+    else
+        r = describe(fs, ret_type, ret_source, ret_options) < 0 ? ol_error_nomem(err) : 0;
+    mnt_unref_table(table);
+    return r;
+}
+
 /* A mount point and where it stood in the table, so that stacked mounts keep their order. */
 struct found {
     char *path;

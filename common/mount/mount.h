@@ -18,6 +18,15 @@ bool ol_mount_is_overlay(const char *path);
 bool ol_mount_is_point(const char *path);
 
 /**
+ * What the mount table says about the topmost mount on path: its type, its source, and its options
+ * as the kernel writes them, those of the mount and those of the file system.
+ * @param ret_type, ret_source, ret_options  owned by the caller
+ * @return 0; -ENOENT path is no mount point
+ */
+int ol_mount_describe(const char *path, char **ret_type, char **ret_source, char **ret_options,
+                      struct ol_error *err);
+
+/**
  * Every mount point at or below dir, longest path first. *ret is a NULL-terminated array of owned
  * strings: free with ol_mount_list_free().
  */
