@@ -7,7 +7,6 @@
 #include "bench/harness/engine.h"
 
 #include "common/cleanup.h"
-#include "common/clock.h"
 #include "common/fs/file.h"
 #include "common/fs/tree.h"
 #include "drivers/rootfs.h"
@@ -27,10 +26,8 @@ struct driver_engine {
     bool *kept; /* owned; beside layers: false when the commit was empty or existed already */
     unsigned n_containers, max_containers;
     unsigned n_layers, max_layers;
-    unsigned n_imported;       /* how many layers the imported image has */
-    ol_driver_trace_fn *trace; /* may be NULL */
-    void *trace_data;
-    uint64_t slept_ns; /* ol_driver_avoided_sleep_ns() so far */
+    unsigned n_imported; /* how many layers the imported image has */
+    uint64_t slept_ns;   /* ol_driver_avoided_sleep_ns() so far */
 };
 
 static struct driver_engine *engine_from(struct ol_engine *engine)
@@ -63,8 +60,6 @@ static int add_trace(struct driver_engine *e, const struct ol_engine_config *con
 
     if (config->trace == NULL)
         return 0;
-    e->trace = config->trace;
-    e->trace_data = config->trace_data;
     r = ol_driver_trace_new(e->drv, config->trace, config->trace_data, &traced, err);
     if (r == 0)
         e->drv = traced; /* which owns the driver now */
@@ -219,16 +214,8 @@ static int engine_unmount(struct ol_engine *engine, struct ol_error *err)
 {
     struct driver_engine *e = engine_from(engine);
     struct ol_rootfs *mounted = ol_ptr_steal(e->mounted);
-    uint64_t start_ns = ol_clock_ns();
-    int r = ol_rootfs_close(mounted, err);
 
-    if (e->trace != NULL) /* the put in it happens below the decorator */
-        e->trace(&(struct ol_driver_trace_event){.op = "put",
-                                                 .id = e->containers[e->n_containers - 1].mount_id,
-                                                 .result = r,
-                                                 .wall_ns = ol_clock_ns() - start_ns},
-                 e->trace_data);
-    return r;
+    return ol_rootfs_close(mounted, err);
 }
 
 static int engine_commit(struct ol_engine *engine, struct ol_engine_report *ret,

@@ -2,12 +2,14 @@
 /*
  * The trace decorator: every call goes through and is reported afterwards, with its result and
  * time. Without a function of the caller's the report is a debug line of the driver area. The put
- * that closing a rootfs makes happens inside the wrapped driver and is part of no event.
+ * that closing a rootfs makes happens inside the wrapped driver, and is reported all the same.
  */
 #include "common/trace.h"
 #include "common/cleanup.h"
 #include "drivers/decorator.h"
+#include "drivers/rootfs_impl.h"
 
+#include <string.h>
 #include <time.h>
 
 struct trace {
@@ -133,12 +135,51 @@ static int trace_open_own(struct ol_driver *drv, const char *id, struct ol_error
     return report(drv, "open_own", id, NULL, r, start_ns);
 }
 
+/* What closing a rootfs does, and whom it tells. */
+struct closing {
+    struct ol_driver *drv;
+    int (*fn)(void *data, struct ol_error *err); /* the wrapped driver's; may be NULL */
+    void *data;
+    char id[];
+};
+
+static int close_traced(void *data, struct ol_error *err)
+{
+    ol_auto_free struct closing *closing = data;
+    uint64_t start_ns = now_ns();
+    int r = closing->fn != NULL ? closing->fn(closing->data, err) : 0;
+
+    return report(closing->drv, "put", closing->id, NULL, r, start_ns);
+}
+
+static int watch_close(struct ol_driver *drv, const char *id, struct ol_rootfs *fs,
+                       struct ol_error *err)
+{
+    const size_t size = strlen(id) + 1;
+    struct closing *closing = malloc(sizeof *closing + size);
+
+    if (closing == NULL)
+        return ol_error_nomem(err);
+    *closing = (struct closing){.drv = drv, .fn = fs->on_close, .data = fs->on_close_data};
+    memcpy(closing->id, id, size);
+    ol_rootfs_on_close(fs, close_traced, closing);
+    return 0;
+}
+
 static int trace_rootfs(struct ol_driver *drv, const char *id, struct ol_rootfs **ret,
                         struct ol_error *err)
 {
     uint64_t start_ns = now_ns();
-    int r = ol_driver_rootfs(drv->inner, id, ret, err);
+    struct ol_rootfs *fs = NULL;
+    int r = ol_driver_rootfs(drv->inner, id, &fs, err);
 
+    if (r == 0) {
+        r = watch_close(drv, id, fs, err);
+        if (r == 0)
+            *ret = fs;
+        else
+            (void)ol_rootfs_close(fs, NULL); /* report the first error */
+    }
     return report(drv, "rootfs", id, NULL, r, start_ns);
 }
 

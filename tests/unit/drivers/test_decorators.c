@@ -5,6 +5,7 @@
 
 #include "common/buf.h"
 #include "drivers/driver.h"
+#include "drivers/rootfs.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -134,6 +135,32 @@ static void trace__reports_each_call_with_its_result(void **state)
     assert_int_equal(f->events, 4);
 }
 
+/* The put in it is made by the wrapped driver, below the decorator. */
+static void trace__tells_when_a_rootfs_is_closed(void **state)
+{
+    struct fixture *f = *state;
+    ol_auto_error struct ol_error err = OL_ERROR_INIT;
+    struct ol_driver_config config = {.view = OL_VIEW_DIRECT};
+    struct ol_driver *traced = NULL;
+    struct ol_rootfs *fs = NULL;
+    ol_auto_free char *home = NULL;
+
+    assert_true(asprintf(&home, "%s/vfs", f->dir.path) > 0);
+    config.home = home;
+    assert_ok(ol_driver_open("vfs", &config, &traced, &err), &err);
+    assert_ok(ol_driver_trace_new(traced, note, f, &traced, &err), &err);
+    assert_ok(create(traced, "a", NULL, &err), &err);
+    assert_ok(ol_driver_rootfs(traced, "a", &fs, &err), &err);
+    assert_string_equal(f->last.op, "rootfs");
+    assert_int_equal(f->events, 2);
+    assert_ok(ol_rootfs_close(fs, &err), &err);
+    assert_int_equal(f->events, 3);
+    assert_string_equal(f->last.op, "put");
+    assert_string_equal(f->last_id, "a");
+    assert_int_equal(f->last.result, 0);
+    ol_driver_close(traced);
+}
+
 static void trace__works_without_a_function(void **state)
 {
     struct fixture *f = *state;
@@ -184,6 +211,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(null__keeps_ids_and_nothing_else, setup, teardown),
         cmocka_unit_test_setup_teardown(null__reads_archives_and_gives_empty_ones, setup, teardown),
         cmocka_unit_test_setup_teardown(trace__reports_each_call_with_its_result, setup, teardown),
+        cmocka_unit_test_setup_teardown(trace__tells_when_a_rootfs_is_closed, setup, teardown),
         cmocka_unit_test_setup_teardown(trace__works_without_a_function, setup, teardown),
         cmocka_unit_test_setup_teardown(fault__fails_the_nth_call_before_it_is_made, setup,
                                         teardown),
