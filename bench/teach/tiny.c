@@ -14,7 +14,12 @@ static const struct ol_tiny_entry base[] = {
     {"bin/", '5', NULL, 0755, 0},        {"bin/ash", '2', "sh", 0777, 0},
     {"bin/sh", '0', NULL, 0755, 9000},   {"etc/", '5', NULL, 0755, 0},
     {"etc/motd", '0', NULL, 0644, 20},   {"farm/", '5', NULL, 0755, 0},
-    {"farm/cow", '0', NULL, 0644, 5000}, {"farm/hen", '0', NULL, 0644, 300},
+    {"farm/cow", '0', NULL, 0644, 5000}, {"farm/field/", '5', NULL, 0755, 0},
+    {"farm/hen", '0', NULL, 0644, 300},  {"home/", '5', NULL, 0755, 0},
+    {"lib/", '5', NULL, 0755, 0},        {"lib64", '2', "lib", 0777, 0},
+    {"sbin", '2', "bin", 0777, 0},       {"usr/", '5', NULL, 0755, 0},
+    {"usr/share/", '5', NULL, 0755, 0},  {"var/", '5', NULL, 0755, 0},
+    {"var/log/", '5', NULL, 0755, 0},
 };
 
 static const struct ol_tiny_entry barn[] = {

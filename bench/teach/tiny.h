@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The tiny image of the teaching commands: a farm in three layers with names one remembers, small
- * enough that every inode of it fits on a screen. And layer tars of anybody's own entries, for what
- * the image does not show.
+ * enough that every inode of it fits on a screen, with as many directories and symlinks for its
+ * files as make the difference between the drivers. And layer tars of anybody's own entries, for
+ * what the image does not show.
  *
- *   base    bin/sh  bin/ash -> sh  etc/motd  farm/cow  farm/hen
+ *   base    bin/sh  bin/ash -> sh  etc/motd  farm/cow  farm/hen  farm/field/  home/  lib/
+ *           lib64 -> lib  sbin -> bin  usr/share/  var/log/
  *   barn    etc/motd, changed  farm/hen, deleted  farm/barn/owl  farm/barn/cat
  *   tools   tools/plough  tools/best -> plough
  */

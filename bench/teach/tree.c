@@ -325,7 +325,8 @@ static enum ol_tree_change judge_new(const struct ol_capture *before,
 
 /* The file of the same name whose content this new one begins with, the longest there is. */
 static const struct ol_capture_entry *copied_from(const struct ol_capture *before,
-                                                  const struct ol_capture_entry *now)
+                                                  const struct ol_capture_entry *now,
+                                                  unsigned copy_depth)
 {
     const struct ol_capture_entry *best = NULL;
 
@@ -333,8 +334,8 @@ static const struct ol_capture_entry *copied_from(const struct ol_capture *befor
         const struct ol_capture_entry *old = &before->entries[i];
         size_t len = old->content.len;
 
-        if (len == 0 || len > now->content.len || (best != NULL && best->content.len >= len) ||
-            strcmp(old->name, now->name) != 0)
+        if (len == 0 || old->depth < copy_depth || len > now->content.len ||
+            (best != NULL && best->content.len >= len) || strcmp(old->name, now->name) != 0)
             continue;
         if (memcmp(old->content.data, now->content.data, len) == 0)
             best = old;
@@ -343,7 +344,7 @@ static const struct ol_capture_entry *copied_from(const struct ol_capture *befor
 }
 
 static void judge(const struct ol_capture *before, const struct ol_capture *after,
-                  struct ol_tree_row *row)
+                  unsigned copy_depth, struct ol_tree_row *row)
 {
     if (row->now == NULL) {
         row->change = OL_TREE_GONE;
@@ -356,8 +357,8 @@ static void judge(const struct ol_capture *before, const struct ol_capture *afte
         row->change = same_state(row->was, row->now) ? OL_TREE_SAME : OL_TREE_CHANGED;
     else
         row->change = judge_new(before, after, row->now);
-    if (row->change == OL_TREE_NEW)
-        row->copy_of = copied_from(before, row->now);
+    if (row->change == OL_TREE_NEW && row->now->depth >= copy_depth)
+        row->copy_of = copied_from(before, row->now, copy_depth);
 }
 
 static bool is_touched(const struct ol_tree_row *row)
@@ -391,7 +392,7 @@ static void spread_touched(struct ol_tree_rows *rows)
 
 /* Both lists have the same order: take the smaller path, or both. */
 static void merge(const struct ol_capture *before, const struct ol_capture *after,
-                  struct ol_tree_rows *rows)
+                  unsigned copy_depth, struct ol_tree_rows *rows)
 {
     size_t i = 0;
     size_t j = 0;
@@ -409,19 +410,19 @@ static void merge(const struct ol_capture *before, const struct ol_capture *afte
             row->was = &before->entries[i++];
         if (order >= 0)
             row->now = &after->entries[j++];
-        judge(before, after, row);
+        judge(before, after, copy_depth, row);
     }
 }
 
 int ol_tree_compare(const struct ol_capture *before, const struct ol_capture *after,
-                    struct ol_tree_rows *ret)
+                    unsigned copy_depth, struct ol_tree_rows *ret)
 {
     const size_t most = after->count + (before != NULL ? before->count : 0);
     struct ol_tree_rows rows = {.rows = calloc(most + 1, sizeof *rows.rows)};
 
     if (rows.rows == NULL)
         return -ENOMEM;
-    merge(before, after, &rows);
+    merge(before, after, copy_depth, &rows);
     spread_touched(&rows);
     *ret = rows;
     return 0;

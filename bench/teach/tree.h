@@ -80,11 +80,12 @@ struct ol_tree_rows {
 
 /**
  * Hold two captures against each other; they must outlive the rows.
- * @param before  NULL: nothing to compare with, everything is the same as it was
+ * @param before      NULL: nothing to compare with, everything is the same as it was
+ * @param copy_depth  files nearer to the root than this are nobody's copies (a driver's own)
  * @return 0 or -ENOMEM
  */
 int ol_tree_compare(const struct ol_capture *before, const struct ol_capture *after,
-                    struct ol_tree_rows *ret);
+                    unsigned copy_depth, struct ol_tree_rows *ret);
 void ol_tree_rows_fini(struct ol_tree_rows *rows);
 #define ol_auto_tree_rows __attribute__((cleanup(ol_tree_rows_fini)))
 
