@@ -194,6 +194,7 @@ int cmd_container_umount(struct ol_cli *cli, int argc, char **argv);
 int cmd_container_exec(struct ol_cli *cli, int argc, char **argv);
 int cmd_container_rm(struct ol_cli *cli, int argc, char **argv);
 int cmd_commit(struct ol_cli *cli, int argc, char **argv);
+int cmd_explain(struct ol_cli *cli, int argc, char **argv);
 int cmd_doctor(struct ol_cli *cli, int argc, char **argv);
 int cmd_image_export(struct ol_cli *cli, int argc, char **argv);
 int cmd_check(struct ol_cli *cli, int argc, char **argv);

@@ -7,6 +7,7 @@
 #include "cli/embedded.h"
 
 #include "bench/engines/engines.h"
+#include "bench/teach/steps.h"
 #include "common/cleanup.h"
 #include "common/mount/view.h"
 #include "common/trace.h"
@@ -252,6 +253,15 @@ static void subjects(struct complete *c)
         complete_add(c, topic->name);
 }
 
+static void steps(struct complete *c)
+{
+    size_t count;
+    const struct ol_step *table = ol_steps(&count);
+
+    for (size_t i = 0; i < count; i++)
+        complete_add(c, table[i].name);
+}
+
 static const struct {
     const char *command; /* or how its name begins ("layer "); NULL: of any */
     const char *option;  /* NULL: of any, and arguments */
@@ -295,6 +305,7 @@ static const struct {
     {"snapshot ", NULL, "FILTER", filters},
     {"snapshot ", NULL, "KEY=VALUE", nothing},
     {"snapshot ", NULL, "LABEL=VALUE", nothing},
+    {"explain", NULL, "STEP", steps},
     {"help", NULL, "SUBCOMMAND|TOPIC", subjects},
     {NULL, "debug", "AREA[,AREA...]", areas},
     {NULL, NULL, "DRIVER", driver},
@@ -306,6 +317,7 @@ static const struct {
     {NULL, NULL, "N", nothing},
     {NULL, NULL, "PERCENT", nothing},
     {NULL, NULL, "SECONDS", nothing},
+    {NULL, NULL, "COLUMNS", nothing},
     {NULL, NULL, "BYTES", nothing},
 };
 

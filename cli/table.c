@@ -18,6 +18,8 @@ static const struct ol_cli_command table[] = {
      STORE_JSON},
     {"predict", "[IMAGE...]", "inodes of images and commits, told from tar headers", cmd_predict,
      OL_CLI_HAS_JSON},
+    {"explain", "STEP", "show an operation inode by inode, per driver", cmd_explain,
+     OL_CLI_HAS_JSON},
     {"image export", "IMAGE...", "write images as one archive for other engines", cmd_image_export,
      STORE},
     {"image import", "PATH", "bring images into the data root", cmd_image_import, STORE_JSON},

@@ -9,6 +9,7 @@ set(OL_MAN_PAGES
     overlab-completion
     overlab-container
     overlab-doctor
+    overlab-explain
     overlab-help
     overlab-image
     overlab-layer

@@ -33,7 +33,7 @@ static void help__of_each_subcommand(void **state)
         {"snapshot", "cleanup"}, {"snapshot", "check"},  {"completion", NULL},
         {"image", "import"},     {"image", "ls"},        {"image", "rm"},
         {"image", "export"},     {"check-store", NULL},  {"predict", NULL},
-        {"help", NULL},
+        {"help", NULL},          {"explain", NULL},
     };
 
     (void)state;
@@ -129,6 +129,15 @@ static void usage__says_what_is_wrong(void **state)
         {"compare", "--view", "sideways"},
         {"compare", "--changes", "explode=1"},
         {"compare", "--backing", "ext4:lots"},
+        {"explain"},
+        {"explain", "copyup"},
+        {"explain", "mount", "create"},
+        {"explain", "mount", "--drivers", "null"},
+        {"explain", "mount", "--drivers", "overlay3"},
+        {"explain", "mount", "--width", "10"},
+        {"explain", "mount", "--interactive"},
+        {"explain", "mount", "--interactive", "--json"},
+        {"explain", "mount", "--view", "sideways"},
         {"layer", "create"},
         {"layer", "create", "a", "b", "c"},
         {"layer", "create", "../a"},
