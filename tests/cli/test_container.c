@@ -292,20 +292,25 @@ static void commit__keeps_commands_out(void **state)
 
 /* ---- on a terminal ---- */
 
-static void start_on_terminal(struct fixture *f, struct terminal *t, const char *word)
+static void start_on_terminal_in(struct fixture *f, struct terminal *t, const char *view,
+                                 const char *word)
 {
     const char *const args[] = {f->root, "container", "exec", "box", "tool", word, NULL};
 
-    begin(f, "--view=kernel");
+    begin(f, view);
     terminal_start(t, args, 33, 77);
 }
 
-static void terminal__is_the_commands(void **state)
+static void start_on_terminal(struct fixture *f, struct terminal *t, const char *word)
+{
+    start_on_terminal_in(f, t, "--view=kernel", word);
+}
+
+static void is_the_commands(struct fixture *f, const char *view)
 {
     struct terminal t;
 
-    OL_REQUIRE(can_mount_overlay, "mounting overlayfs needs CAP_SYS_ADMIN");
-    start_on_terminal(*state, &t, "terminal");
+    start_on_terminal_in(f, &t, view, "terminal");
     terminal_await(&t, "terminals 111 foreground 1\r\n");
     terminal_await(&t, "size 33x77\r\n");
     terminal_await(&t, "watching\r\n");
@@ -315,6 +320,19 @@ static void terminal__is_the_commands(void **state)
     terminal_type(&t, "\003"); /* Ctrl-C: the command decides what to do */
     terminal_await(&t, "interrupted\r\n");
     assert_int_equal(terminal_end(&t), 42);
+}
+
+static void terminal__is_the_commands(void **state)
+{
+    OL_REQUIRE(can_mount_overlay, "mounting overlayfs needs CAP_SYS_ADMIN");
+    is_the_commands(*state, "--view=kernel");
+}
+
+static void terminal__is_the_commands_in_a_user_namespace(void **state)
+{
+    OL_REQUIRE(can_user_namespace, "the user namespace view");
+    OL_REQUIRE(can_user_xattr, "user.* attributes");
+    is_the_commands(*state, "--view=userns");
 }
 
 static void terminal__interrupt_ends_a_command_that_does_not_mind(void **state)
@@ -551,6 +569,7 @@ int main(void)
         TEST(container__runs_one_command_at_a_time),
         TEST(commit__keeps_commands_out),
         TEST(terminal__is_the_commands),
+        TEST(terminal__is_the_commands_in_a_user_namespace),
         TEST(terminal__interrupt_ends_a_command_that_does_not_mind),
         TEST(terminal__that_is_closed_ends_the_command),
         TEST(terminal__does_not_stop_the_command),
