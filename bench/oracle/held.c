@@ -71,6 +71,21 @@ int ol_held_container_create(const struct ol_held_way *way, const struct ol_mode
     return 0;
 }
 
+int ol_held_build_create(const struct ol_held_way *way, const struct ol_model *model,
+                         struct ol_held_layer *image, struct ol_held_container *ret,
+                         struct ol_inode_kinds *ret_added)
+{
+    struct ol_held_container container = {.way = *way};
+    int r = ol_law_bare_container(way->law, model, &container.own);
+
+    if (r < 0)
+        return r;
+    *ret = container;
+    *ret_added = container.own;
+    mark_parent(way, image, ret_added);
+    return 0;
+}
+
 int ol_held_containers_create(const struct ol_held_way *way, const struct ol_model *model,
                               struct ol_held_layer *image, uint64_t count,
                               struct ol_held_container *ret_one, struct ol_inode_kinds *ret_added)

@@ -51,6 +51,16 @@ int ol_held_container_create(const struct ol_held_way *way, const struct ol_mode
                              struct ol_held_layer *image, struct ol_held_container *ret,
                              struct ol_inode_kinds *ret_added);
 
+/**
+ * The container of a classic build's COPY or ADD: on the image itself, without an init layer, and
+ * mounted once; it goes when the layer is made (ol_held_container_remove()). A RUN step's is an
+ * ordinary one, and the layer of both an ordinary commit's. Under the snapshotter there is no other
+ * kind.
+ */
+int ol_held_build_create(const struct ol_held_way *way, const struct ol_model *model,
+                         struct ol_held_layer *image, struct ol_held_container *ret,
+                         struct ol_inode_kinds *ret_added);
+
 /** "container.mount", "container.unmount". */
 void ol_held_mount(struct ol_held_container *container, struct ol_inode_kinds *ret_added);
 void ol_held_unmount(struct ol_held_container *container, struct ol_inode_kinds *ret_added);

@@ -343,6 +343,31 @@ int ol_law_container_create(enum ol_law law, const struct ol_model *model, bool 
     return r;
 }
 
+int ol_law_bare_container(enum ol_law law, const struct ol_model *model, struct ol_inode_kinds *ret)
+{
+    *ret = (struct ol_inode_kinds){.directory = 1}; /* upper, diff or fs */
+    switch (law) {
+    case OL_LAW_OVERLAY:
+    case OL_LAW_OVERLAY_CLONE_ALL:
+        ret->bookkeeping = OVERLAY_UPPER_OWN;
+        break;
+    case OL_LAW_OVERLAY2:
+    case OL_LAW_OVERLAY2_NAIVE:
+        ret->bookkeeping = OVERLAY2_MOUNTED_OWN;
+        break;
+    case OL_LAW_VFS:
+        return ol_model_copy_kinds(model, ret);
+    case OL_LAW_SNAPSHOT:
+        ret->bookkeeping = SNAPSHOT_OWN + 1; /* work/work */
+        break;
+    case OL_LAW_NULL:
+    case OL_LAWS:
+        *ret = (struct ol_inode_kinds){0};
+        break;
+    }
+    return 0;
+}
+
 /* The drivers' own mount point, merged; their work/work is there since docker create. */
 static bool has_mount_point(enum ol_law law)
 {

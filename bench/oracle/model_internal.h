@@ -52,6 +52,9 @@ uint32_t ol_model_find(const struct ol_model *model, const char *path);
 
 enum { OL_OVERLAY2_COMMITTED = 1 }; /* what becoming a parent adds to a layer of overlay2 */
 bool ol_law_marks_parents(enum ol_law law);
+/** A container layer directly on an image, mounted once. @return 0 or -ENOMEM */
+int ol_law_bare_container(enum ol_law law, const struct ol_model *model,
+                          struct ol_inode_kinds *ret);
 /** A committed image layer of overlay2 whose tar the naive diff wrote, unpacked without a mount.
  * @return 0; -ENOMEM; -ENOTSUP the model does not track it */
 int ol_law_listed_layer(const struct ol_model *model, struct ol_inode_kinds *ret);

@@ -8,8 +8,10 @@
 #include "support/tarball.h"
 
 #include "bench/harness/home_usage.h"
+#include "bench/oracle/held.h"
 #include "common/buf.h"
 #include "drivers/driver.h"
+#include "drivers/rootfs.h"
 #include "drivers/snapshot/snapshot.h"
 
 #include <errno.h>
@@ -301,6 +303,57 @@ static void oracle__predicts_random_layers(void **state)
     assert_true(lab->applied > SEEDS); /* the layers are not all nonsense */
 }
 
+/* The container of a COPY or ADD step, made, mounted once and removed. */
+static void check_build_step(struct lab *lab, struct subject *s)
+{
+    const struct ol_held_way way = {.law = s->law};
+    const struct ol_layer_spec spec = {.id = "step", .parent = "layer0", .read_write = true};
+    ol_auto_error struct ol_error err = OL_ERROR_INIT;
+    struct ol_held_container container;
+    struct ol_held_layer image;
+    struct ol_inode_kinds added;
+    struct ol_home_usage after;
+    struct ol_rootfs *fs;
+
+    assert_int_equal(ol_held_layer_apply(&way, lab->model, NULL, &image, &added), 0);
+    assert_int_equal(ol_held_build_create(&way, lab->model, &image, &container, &added), 0);
+    assert_ok(ol_driver_create(s->drv, &spec, &err), &err);
+    assert_ok(ol_driver_rootfs(s->drv, spec.id, &fs, &err), &err);
+    assert_ok(ol_rootfs_close(fs, &err), &err);
+    assert_ok(ol_home_usage_get(s->home_fd, &after, &err), &err);
+    assert_kind(lab, s, 0, "inodes of a build step",
+                ol_inode_kinds_total(&after.kinds) - ol_inode_kinds_total(&s->usage.kinds),
+                ol_inode_kinds_total(&added));
+    assert_ok(ol_driver_remove(s->drv, spec.id, &err), &err);
+    s->usage = after;
+    assert_ok(ol_home_usage_get(s->home_fd, &after, &err), &err);
+    ol_held_container_remove(&container, &added);
+    assert_kind(lab, s, 0, "inodes of a removed build step",
+                ol_inode_kinds_total(&after.kinds) - ol_inode_kinds_total(&s->usage.kinds),
+                ol_inode_kinds_total(&added));
+}
+
+static void oracle__predicts_build_steps(void **state)
+{
+    struct lab *lab = *state;
+
+    OL_REQUIRE(can_user_xattr, "the direct view keeps user.overlay.* attributes");
+    for (uint64_t seed = 1; seed <= 20; seed++) {
+        open_lab(lab, seed);
+        for (size_t i = 0, n = make_layer(lab) ? OL_ARRAY_LEN(lab->subjects) : 0; i < n; i++) {
+            struct subject *s = &lab->subjects[i];
+            ol_auto_error struct ol_error err = OL_ERROR_INIT;
+
+            if (s->drv == NULL || !apply(lab, s, 0, &err))
+                continue;
+            check(lab, s, 0);
+            check_build_step(lab, s);
+        }
+        close_lab(lab);
+    }
+    assert_true(lab->applied >= 20); /* the layers are not all nonsense */
+}
+
 static int setup(void **state)
 {
     static const struct lab empty = {.tar = TARBALL_INIT, .text = OL_BUF_INIT};
@@ -324,6 +377,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(oracle__predicts_random_layers, setup, teardown),
+        cmocka_unit_test_setup_teardown(oracle__predicts_build_steps, setup, teardown),
     };
     return cmocka_run_group_tests_name("oracle_random", tests, NULL, NULL);
 }

@@ -303,6 +303,7 @@ static void do_change(struct world *world, const struct story_line *line)
         r = ol_plan_make(model, &mix, CHANGE_BYTES, line->number, &plan, &err);
     }
     assert_ok(r, &err);
+    ol_model_free(container->after); /* of an empty commit before */
     container->plan = plan;
     container->after = model;
     for (size_t i = 0; i < world->n_tellers; i++) {
