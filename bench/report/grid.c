@@ -47,7 +47,7 @@ static int set_text(struct ol_grid *grid, size_t column, const char *indent, con
     return r < 0 ? r : ol_grid_set(grid, column, &buf);
 }
 
-static int set_count(struct ol_grid *grid, size_t column, int64_t count)
+int ol_grid_set_count(struct ol_grid *grid, size_t column, int64_t count)
 {
     ol_auto_buf struct ol_buf buf = OL_BUF_INIT;
     int r = ol_human_count(&buf, count);
@@ -55,7 +55,7 @@ static int set_count(struct ol_grid *grid, size_t column, int64_t count)
     return r < 0 ? r : ol_grid_set(grid, column, &buf);
 }
 
-static int set_bytes(struct ol_grid *grid, size_t column, int64_t bytes)
+int ol_grid_set_bytes(struct ol_grid *grid, size_t column, int64_t bytes)
 {
     ol_auto_buf struct ol_buf buf = OL_BUF_INIT;
     int r = ol_human_bytes(&buf, bytes);
@@ -130,12 +130,12 @@ static int fill_phase_row(struct ol_grid *grid, const char *indent, const char *
     if (r == 0)
         r = set_text(grid, 0, indent, name);
     if (r == 0)
-        r = set_count(grid, 1, phase->inodes);
+        r = ol_grid_set_count(grid, 1, phase->inodes);
     if (r == 0)
-        r = phase->has_prediction ? set_count(grid, 2, phase->predicted)
+        r = phase->has_prediction ? ol_grid_set_count(grid, 2, phase->predicted)
                                   : set_text(grid, 2, "", "-");
     if (r == 0)
-        r = set_bytes(grid, 3, phase->bytes);
+        r = ol_grid_set_bytes(grid, 3, phase->bytes);
     if (r == 0)
         r = set_seconds(grid, 4, phase->seconds.median);
     if (r == 0)
@@ -201,12 +201,12 @@ static int fill_build_row(const struct ol_report *report, const char *indent, si
     if (r == 0)
         r = set_text(grid, 0, indent, report->engines[engine].name);
     if (r == 0)
-        r = set_count(grid, 1, build->inodes);
+        r = ol_grid_set_count(grid, 1, build->inodes);
     if (r == 0)
-        r = build->has_prediction ? set_count(grid, 2, build->predicted)
+        r = build->has_prediction ? ol_grid_set_count(grid, 2, build->predicted)
                                   : set_text(grid, 2, "", "-");
     if (r == 0)
-        r = set_bytes(grid, 3, build->bytes);
+        r = ol_grid_set_bytes(grid, 3, build->bytes);
     if (r == 0)
         r = set_seconds(grid, 4, build->seconds.median);
     return r < 0 ? r : set_text(grid, 5, "", ol_verdict_word(verdict));

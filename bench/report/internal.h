@@ -29,6 +29,8 @@ void ol_grid_fini(struct ol_grid *grid);
 int ol_grid_row(struct ol_grid *grid);
 /** The cell of the last row takes the buffer's text; the buffer is empty afterwards. */
 int ol_grid_set(struct ol_grid *grid, size_t column, struct ol_buf *text);
+int ol_grid_set_count(struct ol_grid *grid, size_t column, int64_t count);
+int ol_grid_set_bytes(struct ol_grid *grid, size_t column, int64_t bytes);
 
 /* The grids of a comparison. */
 int ol_grid_commit(const struct ol_report *report, struct ol_grid *ret);
@@ -84,7 +86,7 @@ void ol_markdown_cell(FILE *out, const char *text);
 void ol_markdown_items(FILE *out, const char *text);
 /** Quote where needed: engine names have commas in their options. */
 void ol_csv_field(FILE *out, const char *text);
-/** What a commit changes: "10 added, 5 modified", … */
-int ol_text_changes(struct ol_buf *buf, const struct ol_change_mix *mix);
+/** "3 commits on each of 10 added, …; 4 KiB a file; seed 1". @param each  " on each" or "" */
+int ol_text_commits(struct ol_buf *buf, const struct ol_report_workload *work, const char *each);
 
 #endif

@@ -6,22 +6,6 @@
 
 #include <inttypes.h>
 
-static int set_count(struct ol_grid *grid, size_t column, int64_t count)
-{
-    ol_auto_buf struct ol_buf buf = OL_BUF_INIT;
-    int r = ol_human_count(&buf, count);
-
-    return r < 0 ? r : ol_grid_set(grid, column, &buf);
-}
-
-static int set_bytes(struct ol_grid *grid, size_t column, int64_t bytes)
-{
-    ol_auto_buf struct ol_buf buf = OL_BUF_INIT;
-    int r = ol_human_bytes(&buf, bytes);
-
-    return r < 0 ? r : ol_grid_set(grid, column, &buf);
-}
-
 static int set_engine(struct ol_grid *grid, const struct ol_prediction *prediction, size_t engine)
 {
     ol_auto_buf struct ol_buf buf = OL_BUF_INIT;
@@ -39,13 +23,13 @@ static int add_row(const struct ol_prediction *prediction, size_t engine, struct
     if (r == 0)
         r = set_engine(grid, prediction, engine);
     if (r == 0)
-        r = set_count(grid, 1, prediction->totals[engine].highest_inodes);
+        r = ol_grid_set_count(grid, 1, prediction->totals[engine].highest_inodes);
     if (r == 0)
-        r = set_bytes(grid, 2, prediction->totals[engine].peak_bytes);
+        r = ol_grid_set_bytes(grid, 2, prediction->totals[engine].peak_bytes);
     if (r == 0)
-        r = set_bytes(grid, 3, (int64_t)advice->size_bytes);
+        r = ol_grid_set_bytes(grid, 3, (int64_t)advice->size_bytes);
     if (r == 0)
-        r = set_count(grid, 4, (int64_t)advice->inodes);
+        r = ol_grid_set_count(grid, 4, (int64_t)advice->inodes);
     if (r < 0 || prediction->fs == OL_ADVISED_BTRFS)
         return r;
     if (prediction->fs == OL_ADVISED_EXT4)

@@ -39,8 +39,6 @@ int ol_prediction_text_image(const struct ol_prediction *prediction, size_t inde
 int ol_prediction_text_workload(const struct ol_prediction *prediction, struct ol_buf *buf)
 {
     const struct ol_report_workload *work = &prediction->images[0].report.workload;
-    const char *each = prediction->n_images > 1 ? " on each" : "";
-    int r;
 
     if (work->replay)
         return ol_buf_printf(buf,
@@ -49,15 +47,7 @@ int ol_prediction_text_workload(const struct ol_prediction *prediction, struct o
                              work->commits, work->commits == 1 ? "layer" : "layers");
     if (work->commits == 0)
         return ol_buf_puts(buf, "no commits");
-    r = ol_buf_printf(buf, "%u %s%s of ", work->commits, work->commits == 1 ? "commit" : "commits",
-                      each);
-    if (r == 0)
-        r = ol_text_changes(buf, &work->changes);
-    if (r == 0)
-        r = ol_buf_puts(buf, "; ");
-    if (r == 0)
-        r = ol_human_bytes(buf, (int64_t)work->change_bytes);
-    return r < 0 ? r : ol_buf_printf(buf, " a file; seed %" PRIu64, work->seed);
+    return ol_text_commits(buf, work, prediction->n_images > 1 ? " on each" : "");
 }
 
 int ol_prediction_text_marks(const struct ol_prediction *prediction,

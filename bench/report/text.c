@@ -39,7 +39,7 @@ static int put_change(struct ol_buf *buf, const char *what, unsigned count, bool
     return r;
 }
 
-int ol_text_changes(struct ol_buf *buf, const struct ol_change_mix *mix)
+static int put_changes(struct ol_buf *buf, const struct ol_change_mix *mix)
 {
     bool first = true;
     int r = put_change(buf, "added", mix->add, &first);
@@ -63,6 +63,20 @@ int ol_text_changes(struct ol_buf *buf, const struct ol_change_mix *mix)
     return r < 0 || !first ? r : ol_buf_puts(buf, "no changes");
 }
 
+int ol_text_commits(struct ol_buf *buf, const struct ol_report_workload *work, const char *each)
+{
+    int r = ol_buf_printf(buf, "%u %s%s of ", work->commits,
+                          work->commits == 1 ? "commit" : "commits", each);
+
+    if (r == 0)
+        r = put_changes(buf, &work->changes);
+    if (r == 0)
+        r = ol_buf_puts(buf, "; ");
+    if (r == 0)
+        r = ol_human_bytes(buf, (int64_t)work->change_bytes);
+    return r < 0 ? r : ol_buf_printf(buf, " a file; seed %" PRIu64, work->seed);
+}
+
 /* "built-in (seed 1), 3 layers, 6,768 entries; 3 commits of …" over two lines. */
 int ol_text_workload(const struct ol_report *report, struct ol_buf *buf)
 {
@@ -82,17 +96,8 @@ int ol_text_workload(const struct ol_report *report, struct ol_buf *buf)
                              "on the layers below, and committed; seed %" PRIu64,
                              work->commits, work->commits == 1 ? "layer" : "layers", work->seed);
     if (r == 0)
-        r = ol_buf_printf(buf, " entries\n%u %s of ", work->commits,
-                          work->commits == 1 ? "commit" : "commits");
-    if (r == 0)
-        r = ol_text_changes(buf, &work->changes);
-    if (r == 0)
-        r = ol_buf_puts(buf, "; ");
-    if (r == 0)
-        r = ol_human_bytes(buf, (int64_t)work->change_bytes);
-    if (r == 0)
-        r = ol_buf_printf(buf, " a file; seed %" PRIu64, work->seed);
-    return r;
+        r = ol_buf_puts(buf, " entries\n");
+    return r < 0 ? r : ol_text_commits(buf, work, "");
 }
 
 static const struct ol_report_verdict *find_verdict(const struct ol_report *report,
