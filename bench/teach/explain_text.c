@@ -421,6 +421,9 @@ static void make_why(const struct part *part)
     if (strchr(ol_scene_name(part->column->scene), ':') != NULL)
         ol_page_wrap(part->page, OL_INK_DIM, "", LABEL, " ",
                      "(said of the driver without its options)");
+    if (part->p->ex->options.view == OL_VIEW_DIRECT && does_mount(part))
+        ol_page_wrap(part->page, OL_INK_DIM, "", LABEL, " ",
+                     "(said of the views that mount; nothing is mounted here)");
     if (ol_buf_printf(&source, "%s: %s()", note->file, note->function) < 0)
         part->page->r = -ENOMEM;
     ol_page_wrap(part->page, OL_INK_DIM, "source", LABEL, " /", ol_buf_str(&source));
