@@ -15,7 +15,8 @@
 
 enum { /* pixels */
        MARGIN = 16,
-       COLUMN = 372, /* a box and the room for its curves */
+       HEADING = 640, /* the legend is as wide */
+       COLUMN = 372,  /* a box and the room for its curves */
        BOX = 316,
        LINE = 15,
        BOX_HEAD = 22,
@@ -102,7 +103,7 @@ static int draw_row(struct drawing *d, size_t index, int y)
             d->x + 72 + INDENT * ((int)entry->depth - 2), y);
     r = put_label(d, row);
     if (!S_ISDIR(entry->mode) && entry->links > 1)
-        fprintf(d->out, "<tspan class=\"links\">&#160; x%" PRIu64 "</tspan>", entry->links);
+        fprintf(d->out, "<tspan class=\"links\" dx=\"8\">x%" PRIu64 "</tspan>", entry->links);
     fputs("</text>\n", d->out);
     return r;
 }
@@ -253,7 +254,8 @@ static void draw_title(const struct ol_explanation *ex, FILE *out)
 
 int ol_explain_print_svg(const struct ol_explanation *ex, FILE *out)
 {
-    const int width = 2 * MARGIN + (int)ex->options.n_engines * COLUMN;
+    const int columns = 2 * MARGIN + (int)ex->options.n_engines * COLUMN;
+    const int width = columns < HEADING ? HEADING : columns;
     ol_auto_free char *body = NULL;
     size_t len = 0;
     FILE *in_memory = open_memstream(&body, &len);
