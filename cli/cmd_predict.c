@@ -110,8 +110,7 @@ static bool take(struct ol_cli *cli, int key, char *arg, void *data)
         args->options.headroom = (unsigned)value;
         return true;
     case KEY_FS:
-        return workload_judged(cli, "--fs", ol_advised_fs_parse(arg, &args->options.fs, &err),
-                               &err);
+        return workload_judged(cli, "--fs", ol_disk_fs_parse(arg, &args->options.fs, &err), &err);
     case KEY_VERIFY:
         args->options.verify_digests = true;
         return true;

@@ -36,18 +36,18 @@ enum {
 };
 
 static const char *const names[] = {
-    [OL_ADVISED_EXT4] = "ext4", [OL_ADVISED_XFS] = "xfs", [OL_ADVISED_BTRFS] = "btrfs"};
+    [OL_DISK_EXT4] = "ext4", [OL_DISK_XFS] = "xfs", [OL_DISK_BTRFS] = "btrfs"};
 
-const char *ol_advised_fs_name(enum ol_advised_fs fs)
+const char *ol_disk_fs_name(enum ol_disk_fs fs)
 {
     return names[fs];
 }
 
-int ol_advised_fs_parse(const char *text, enum ol_advised_fs *ret, struct ol_error *err)
+int ol_disk_fs_parse(const char *text, enum ol_disk_fs *ret, struct ol_error *err)
 {
     for (size_t i = 0; i < OL_ARRAY_LEN(names); i++) {
         if (strcmp(text, names[i]) == 0) {
-            *ret = (enum ol_advised_fs)i;
+            *ret = (enum ol_disk_fs)i;
             return 0;
         }
     }
@@ -94,7 +94,7 @@ static void advise_xfs(uint64_t bytes, struct ol_fs_advice *advice)
         advice->imaxpct = (unsigned)(inode_bytes / (advice->size_bytes / 100)) + 1;
 }
 
-struct ol_fs_advice ol_fs_advise(enum ol_advised_fs fs, const struct ol_fs_load *load,
+struct ol_fs_advice ol_fs_advise(enum ol_disk_fs fs, const struct ol_fs_load *load,
                                  unsigned headroom_percent)
 {
     uint64_t own = load->layers * PER_LAYER + load->containers * PER_CONTAINER +
@@ -103,13 +103,13 @@ struct ol_fs_advice ol_fs_advise(enum ol_advised_fs fs, const struct ol_fs_load 
     struct ol_fs_advice advice = {.inodes = grown(load->inodes + own, headroom_percent)};
 
     switch (fs) {
-    case OL_ADVISED_EXT4:
+    case OL_DISK_EXT4:
         advise_ext4(bytes, &advice);
         break;
-    case OL_ADVISED_XFS:
+    case OL_DISK_XFS:
         advise_xfs(bytes, &advice);
         break;
-    case OL_ADVISED_BTRFS:
+    case OL_DISK_BTRFS:
         advice.size_bytes = size_for(bytes + advice.inodes * BTRFS_INODE +
                                          (uint64_t)BTRFS_CHUNKS_MIB * MIB,
                                      BTRFS_USABLE_PERCENT, 0);

@@ -7,15 +7,14 @@
 #ifndef OL_BENCH_HARNESS_FS_ADVICE_H
 #define OL_BENCH_HARNESS_FS_ADVICE_H
 
+#include "bench/oracle/disk.h"
 #include "common/error.h"
 
 #include <stdint.h>
 
-enum ol_advised_fs { OL_ADVISED_EXT4, OL_ADVISED_XFS, OL_ADVISED_BTRFS };
-
-const char *ol_advised_fs_name(enum ol_advised_fs fs); /* "ext4", "xfs", "btrfs" */
+const char *ol_disk_fs_name(enum ol_disk_fs fs); /* "ext4", "xfs", "btrfs" */
 /** @return 0; -EINVAL, naming those there are */
-int ol_advised_fs_parse(const char *text, enum ol_advised_fs *ret, struct ol_error *err);
+int ol_disk_fs_parse(const char *text, enum ol_disk_fs *ret, struct ol_error *err);
 
 enum { OL_HEADROOM_DEFAULT = 20, OL_HEADROOM_MAX = 1000 };
 
@@ -38,7 +37,7 @@ struct ol_fs_advice {
  * container, 3 for each image and 128 besides were added for the engine's own files, a block each.
  * The size then leaves room for inode tables, journal and, on ext4, the reserved 5 percent.
  */
-struct ol_fs_advice ol_fs_advise(enum ol_advised_fs fs, const struct ol_fs_load *load,
+struct ol_fs_advice ol_fs_advise(enum ol_disk_fs fs, const struct ol_fs_load *load,
                                  unsigned headroom_percent);
 
 #endif

@@ -33,13 +33,15 @@ static int add_entry(const struct ol_entry *entry, void *data, struct ol_error *
     return ol_model_add(data, entry, err);
 }
 
-static int judge_law(const struct ol_model *model, enum ol_law law, bool base,
-                     struct ol_layer_cost *layer)
+static int judge_law(const struct ol_image_cost *cost, const struct ol_model *model,
+                     enum ol_law law, bool base, struct ol_layer_cost *layer)
 {
     int r = ol_law_layer_apply(law, model, base, true, &layer->under[law].kinds);
 
     if (r == 0)
         r = ol_law_layer_bytes(law, model, base, &layer->under[law].bytes);
+    if (r == 0 && cost->on_disk)
+        r = ol_law_layer_disk(law, model, base, cost->fs, &layer->under[law].disk);
     layer->under[law].inodes = ol_inode_kinds_total(&layer->under[law].kinds);
     return r;
 }
@@ -51,7 +53,7 @@ static int judge(const struct ol_image_cost *cost, const struct ol_model *model,
     int r = 0;
 
     for (unsigned law = 0; law < OL_COST_LAWS && r == 0; law++)
-        r = judge_law(model, (enum ol_law)law, base, layer);
+        r = judge_law(cost, model, (enum ol_law)law, base, layer);
     if (r < 0 || cost->top == 0)
         return r;
     layer->dirs = calloc(cost->top, sizeof *layer->dirs);

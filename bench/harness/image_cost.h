@@ -7,6 +7,7 @@
 #define OL_BENCH_HARNESS_IMAGE_COST_H
 
 #include "bench/oracle/blame.h"
+#include "bench/oracle/disk.h"
 #include "common/io.h"
 
 enum { OL_COST_LAWS = OL_LAW_NULL, OL_COST_TOP_MAX = 1000 };
@@ -14,9 +15,10 @@ enum { OL_COST_LAWS = OL_LAW_NULL, OL_COST_TOP_MAX = 1000 };
 struct ol_layer_cost {
     struct {
         struct ol_inode_kinds kinds;
-        int64_t inodes;    /* their sum */
-        uint64_t bytes;    /* of contents */
-    } under[OL_COST_LAWS]; /* by enum ol_law */
+        int64_t inodes;            /* their sum */
+        uint64_t bytes;            /* of contents */
+        struct ol_disk_bytes disk; /* where asked for */
+    } under[OL_COST_LAWS];         /* by enum ol_law */
     uint64_t entries;
     struct ol_blamed_dir *dirs; /* owned; where the layer's own inodes are, most first */
     size_t n_dirs;
@@ -27,6 +29,8 @@ struct ol_image_cost {
     size_t count, room;
     struct ol_model *model; /* owned */
     size_t top;             /* directories a layer */
+    bool on_disk;           /* to be set after init: fill in disk, on this file system */
+    enum ol_disk_fs fs;
 };
 
 /** @param top at most OL_COST_TOP_MAX */

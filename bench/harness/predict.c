@@ -136,6 +136,8 @@ static int read_layers(struct work *w, struct ol_error *err)
 {
     int r = ol_image_cost_init(&w->image->cost, w->layers.count, w->options->top, err);
 
+    w->image->cost.on_disk = true;
+    w->image->cost.fs = w->options->fs;
     for (size_t i = 0; i < w->layers.count && r == 0; i++) {
         if (w->options->cancelled != NULL && w->options->cancelled(w->options->data))
             return ol_error_set(err, -ECANCELED, "interrupted");

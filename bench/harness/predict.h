@@ -25,13 +25,13 @@ struct ol_predict_options {
     size_t n_engines;
     struct ol_report_workload workload; /* on each image; rounds and warmup say nothing. A replay is
                                            of one image */
-    unsigned containers;   /* beside the commits: so many on each image, made and mounted */
-    const char *tmp_dir;   /* absolute; where a compressed archive is unpacked, and of a replay what
-                              cannot be read twice: unnamed files */
-    bool verify_digests;   /* read every byte: DiffIDs and blobs are what the image says */
-    enum ol_advised_fs fs; /* to hold all of it */
-    unsigned headroom;     /* percent, at most OL_HEADROOM_MAX */
-    size_t top;            /* directories named of each layer, at most OL_COST_TOP_MAX */
+    unsigned containers; /* beside the commits: so many on each image, made and mounted */
+    const char *tmp_dir; /* absolute; where a compressed archive is unpacked, and of a replay what
+                            cannot be read twice: unnamed files */
+    bool verify_digests; /* read every byte: DiffIDs and blobs are what the image says */
+    enum ol_disk_fs fs;  /* to hold all of it */
+    unsigned headroom;   /* percent, at most OL_HEADROOM_MAX */
+    size_t top;          /* directories named of each layer, at most OL_COST_TOP_MAX */
     bool (*cancelled)(void *data); /* asked between layers; NULL: never */
     void *data;
 };
@@ -76,20 +76,21 @@ struct ol_prediction {
     size_t n_images;
     unsigned containers;
     struct ol_predicted_totals *totals; /* owned; one per engine */
-    enum ol_advised_fs fs;
+    enum ol_disk_fs fs;
     unsigned headroom;
     struct ol_fs_advice *advice; /* owned; one per engine: what holds the highest count */
 };
 void ol_prediction_fini(struct ol_prediction *prediction); /* accepts a zeroed one */
 
 /**
- * Bytes in blocks that a step adds, an estimate: of an imported layer the contents its headers
- * tell, of everything else the image's mean file size (or the workload's change_bytes, where that
- * is more) for each file; half a block of rounding for each file, and a block for each directory
- * and each of the driver's own files.
+ * Bytes in blocks that a step adds on the file system of the options: of an imported layer as
+ * ol_law_layer_disk() says; of everything else an estimate: the image's mean file size (or the
+ * workload's change_bytes, where that is more) and half a block of rounding for each file, a block
+ * for each directory and each of the driver's own files.
+ * @param ret_estimate  near, not exact; may be NULL
  */
 int64_t ol_predicted_bytes(const struct ol_predicted_image *image, size_t engine,
-                           const struct ol_bench_step *step);
+                           const struct ol_bench_step *step, bool *ret_estimate);
 
 /**
  * @param ret  written on success only

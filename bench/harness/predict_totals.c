@@ -36,18 +36,23 @@ int64_t ol_predicted_bytes_of(const struct ol_predicted_image *image,
 }
 
 int64_t ol_predicted_bytes(const struct ol_predicted_image *image, size_t engine,
-                           const struct ol_bench_step *step)
+                           const struct ol_bench_step *step, bool *ret_estimate)
 {
+    const struct ol_disk_bytes *disk;
     enum ol_law law = OL_LAW_OVERLAY2;
 
+    if (ret_estimate != NULL)
+        *ret_estimate = true;
     if (step->op != OL_STEP_LAYER_APPLY)
         return ol_predicted_bytes_of(image, &step->predicted);
     (void)ol_engine_law(image->report.engines[engine].name,
                         &law); /* it has one: it was asked for */
     if ((unsigned)law >= OL_COST_LAWS)
-        law = OL_LAW_OVERLAY2; /* the naive way of it has the same contents */
-    return block_bytes(&step->predicted) +
-           (int64_t)image->cost.layers[step->index].under[law].bytes;
+        law = OL_LAW_OVERLAY2; /* the naive way of it has the same layers */
+    disk = &image->cost.layers[step->index].under[law].disk;
+    if (ret_estimate != NULL)
+        *ret_estimate = disk->estimate;
+    return (int64_t)disk->allocated;
 }
 
 /* One engine's storage as it fills. */
@@ -146,7 +151,7 @@ static void import(struct storage *s, size_t index)
             *below = true;
         s->totals->whole = s->totals->whole && step->has_prediction;
         pass_peak(s, step);
-        add(s, inodes, ol_predicted_bytes(image, s->engine, step), &s->totals->image_inodes);
+        add(s, inodes, ol_predicted_bytes(image, s->engine, step, NULL), &s->totals->image_inodes);
         if (owners(s->prediction, index, layer) == 1)
             s->totals->exclusive_inodes += inodes;
     }
@@ -175,7 +180,8 @@ static void commit(struct storage *s, size_t index)
             *top = true;
         }
         pass_peak(s, step);
-        add(s, inodes, ol_predicted_bytes(image, s->engine, step), &s->totals->workload_inodes);
+        add(s, inodes, ol_predicted_bytes(image, s->engine, step, NULL),
+            &s->totals->workload_inodes);
     }
 }
 

@@ -8,7 +8,8 @@
 
 #include "bench/oracle/oracle.h"
 
-enum ol_disk_fs { OL_DISK_EXT4, OL_DISK_XFS, OL_DISK_BTRFS, OL_DISK_FS };
+enum ol_disk_fs { OL_DISK_EXT4, OL_DISK_XFS, OL_DISK_BTRFS };
+enum { OL_DISK_FS = OL_DISK_BTRFS + 1 }; /* how many */
 
 struct ol_disk_bytes {
     uint64_t content;     /* sizes of regular files, as ol_law_layer_bytes() */

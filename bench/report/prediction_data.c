@@ -56,6 +56,8 @@ static json_t *step_json(const struct ol_predicted_image *image, size_t index, s
                          const struct ol_bench_step *step, int *r)
 {
     bool of_layer = step->op == OL_STEP_LAYER_APPLY;
+    bool estimate;
+    int64_t bytes = ol_predicted_bytes(image, engine, step, &estimate);
     json_t *json = json_object();
 
     ol_json_put(json, "op", json_string(ol_step_op_name(step->op)), r);
@@ -67,9 +69,9 @@ static json_t *step_json(const struct ol_predicted_image *image, size_t index, s
                 r);
     ol_json_put(json, "kinds",
                 step->has_prediction ? ol_report_kinds_json(&step->predicted, r) : json_null(), r);
-    ol_json_put(json, "predicted_bytes",
-                step->has_prediction ? json_integer(ol_predicted_bytes(image, engine, step))
-                                     : json_null(),
+    ol_json_put(json, "predicted_bytes", step->has_prediction ? json_integer(bytes) : json_null(),
+                r);
+    ol_json_put(json, "bytes_estimate", step->has_prediction ? json_boolean(estimate) : json_null(),
                 r);
     if (of_layer)
         ol_json_put(json, "shared_with", shared_json(image, index, step->index), r);
@@ -135,7 +137,7 @@ static json_t *fs_json(const struct ol_prediction *prediction, size_t engine, in
 
     if (ol_prediction_text_mkfs(prediction, engine, &command) < 0)
         *r = -ENOMEM;
-    ol_json_put(json, "fs", json_string(ol_advised_fs_name(prediction->fs)), r);
+    ol_json_put(json, "fs", json_string(ol_disk_fs_name(prediction->fs)), r);
     ol_json_put(json, "headroom_percent", ol_json_count(prediction->headroom), r);
     ol_json_put(json, "inodes", ol_json_count(advice->inodes), r);
     ol_json_put(json, "size_bytes", ol_json_count(advice->size_bytes), r);

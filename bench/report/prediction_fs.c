@@ -30,9 +30,9 @@ static int add_row(const struct ol_prediction *prediction, size_t engine, struct
         r = ol_grid_set_bytes(grid, 3, (int64_t)advice->size_bytes);
     if (r == 0)
         r = ol_grid_set_count(grid, 4, (int64_t)advice->inodes);
-    if (r < 0 || prediction->fs == OL_ADVISED_BTRFS)
+    if (r < 0 || prediction->fs == OL_DISK_BTRFS)
         return r;
-    if (prediction->fs == OL_ADVISED_EXT4)
+    if (prediction->fs == OL_DISK_EXT4)
         r = ol_buf_printf(&ratio, "%" PRIu64, advice->bytes_per_inode);
     else if (advice->imaxpct > 0)
         r = ol_buf_printf(&ratio, "maxpct=%u", advice->imaxpct);
@@ -69,13 +69,13 @@ int ol_prediction_grid_fs(const struct ol_prediction *prediction, struct ol_grid
     int r = 0;
 
     switch (prediction->fs) {
-    case OL_ADVISED_EXT4:
+    case OL_DISK_EXT4:
         *ret = (struct ol_grid){.columns = ext4, .n_columns = OL_ARRAY_LEN(ext4)};
         break;
-    case OL_ADVISED_XFS:
+    case OL_DISK_XFS:
         *ret = (struct ol_grid){.columns = xfs, .n_columns = OL_ARRAY_LEN(xfs)};
         break;
-    case OL_ADVISED_BTRFS:
+    case OL_DISK_BTRFS:
         *ret = (struct ol_grid){.columns = btrfs, .n_columns = OL_ARRAY_LEN(btrfs)};
         break;
     }
@@ -88,9 +88,9 @@ int ol_prediction_text_mkfs(const struct ol_prediction *prediction, size_t engin
                             struct ol_buf *buf)
 {
     const struct ol_fs_advice *advice = &prediction->advice[engine];
-    int r = ol_buf_printf(buf, "mkfs.%s", ol_advised_fs_name(prediction->fs));
+    int r = ol_buf_printf(buf, "mkfs.%s", ol_disk_fs_name(prediction->fs));
 
-    if (r == 0 && prediction->fs == OL_ADVISED_EXT4)
+    if (r == 0 && prediction->fs == OL_DISK_EXT4)
         r = ol_buf_printf(buf, " -N %" PRIu64, advice->inodes);
     if (r == 0 && advice->imaxpct > 0)
         r = ol_buf_printf(buf, " -i maxpct=%u", advice->imaxpct);
@@ -100,12 +100,12 @@ int ol_prediction_text_mkfs(const struct ol_prediction *prediction, size_t engin
 int ol_prediction_text_fs(const struct ol_prediction *prediction, struct ol_buf *buf)
 {
     static const char *const why[] = {
-        [OL_ADVISED_EXT4] = "ext4 gets its inodes when it is made, and never more: mkfs.ext4 -N "
-                            "INODES, or -i on a device of that size",
-        [OL_ADVISED_XFS] = "xfs makes inodes as they are needed, in at most imaxpct percent of its "
-                           "space (25 below 1 TiB), which '-' says is enough",
-        [OL_ADVISED_BTRFS] = "btrfs makes inodes as they are needed, without a limit: only the "
-                             "size matters",
+        [OL_DISK_EXT4] = "ext4 gets its inodes when it is made, and never more: mkfs.ext4 -N "
+                         "INODES, or -i on a device of that size",
+        [OL_DISK_XFS] = "xfs makes inodes as they are needed, in at most imaxpct percent of its "
+                        "space (25 below 1 TiB), which '-' says is enough",
+        [OL_DISK_BTRFS] = "btrfs makes inodes as they are needed, without a limit: only the "
+                          "size matters",
     };
 
     return ol_buf_printf(
