@@ -36,12 +36,16 @@ static int add_entry(const struct ol_entry *entry, void *data, struct ol_error *
 static int judge_law(const struct ol_image_cost *cost, const struct ol_model *model,
                      enum ol_law law, bool base, struct ol_layer_cost *layer)
 {
+    struct ol_inode_kinds shared = {0};
     int r = ol_law_layer_apply(law, model, base, true, &layer->under[law].kinds);
 
     if (r == 0)
         r = ol_law_layer_bytes(law, model, base, &layer->under[law].bytes);
     if (r == 0 && cost->on_disk)
         r = ol_law_layer_disk(law, model, base, cost->fs, &layer->under[law].disk);
+    if (r == 0 && cost->on_disk)
+        r = ol_law_layer_shared(law, model, base, &shared);
+    layer->under[law].shared = ol_inode_kinds_total(&shared);
     layer->under[law].inodes = ol_inode_kinds_total(&layer->under[law].kinds);
     return r;
 }

@@ -12,13 +12,17 @@
 
 enum { OL_COST_LAWS = OL_LAW_NULL, OL_COST_TOP_MAX = 1000 };
 
+/* A layer under one law. */
+struct ol_cost_under {
+    struct ol_inode_kinds kinds;
+    int64_t inodes;            /* their sum */
+    uint64_t bytes;            /* of contents */
+    struct ol_disk_bytes disk; /* where asked for */
+    int64_t shared;            /* where asked for: lower layers' inodes it has names of */
+};
+
 struct ol_layer_cost {
-    struct {
-        struct ol_inode_kinds kinds;
-        int64_t inodes;            /* their sum */
-        uint64_t bytes;            /* of contents */
-        struct ol_disk_bytes disk; /* where asked for */
-    } under[OL_COST_LAWS];         /* by enum ol_law */
+    struct ol_cost_under under[OL_COST_LAWS]; /* by enum ol_law */
     uint64_t entries;
     struct ol_blamed_dir *dirs; /* owned; where the layer's own inodes are, most first */
     size_t n_dirs;
@@ -29,7 +33,7 @@ struct ol_image_cost {
     size_t count, room;
     struct ol_model *model; /* owned */
     size_t top;             /* directories a layer */
-    bool on_disk;           /* to be set after init: fill in disk, on this file system */
+    bool on_disk;           /* to be set after init: fill in disk and shared, on this file system */
     enum ol_disk_fs fs;
 };
 

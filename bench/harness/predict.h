@@ -92,6 +92,10 @@ void ol_prediction_fini(struct ol_prediction *prediction); /* accepts a zeroed o
 int64_t ol_predicted_bytes(const struct ol_predicted_image *image, size_t engine,
                            const struct ol_bench_step *step, bool *ret_estimate);
 
+/** Inodes of lower layers that an imported layer has names of; of other steps 0. */
+int64_t ol_predicted_shared(const struct ol_predicted_image *image, size_t engine,
+                            const struct ol_bench_step *step);
+
 /**
  * @param ret  written on success only
  * @return 0; -ECANCELED; errors of ol_image_open(), of reading a layer, of planning; the text names

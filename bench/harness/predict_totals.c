@@ -35,24 +35,38 @@ int64_t ol_predicted_bytes_of(const struct ol_predicted_image *image,
     return block_bytes(kinds) + kinds->regular * file_bytes(image);
 }
 
+/* The layer of this step under this engine's law. */
+static const struct ol_cost_under *cost_of(const struct ol_predicted_image *image, size_t engine,
+                                           const struct ol_bench_step *step)
+{
+    enum ol_law law = OL_LAW_OVERLAY2;
+
+    (void)ol_engine_law(image->report.engines[engine].name,
+                        &law); /* it has one: it was asked for */
+    if ((unsigned)law >= OL_COST_LAWS)
+        law = OL_LAW_OVERLAY2; /* the naive way of it has the same layers */
+    return &image->cost.layers[step->index].under[law];
+}
+
 int64_t ol_predicted_bytes(const struct ol_predicted_image *image, size_t engine,
                            const struct ol_bench_step *step, bool *ret_estimate)
 {
     const struct ol_disk_bytes *disk;
-    enum ol_law law = OL_LAW_OVERLAY2;
 
     if (ret_estimate != NULL)
         *ret_estimate = true;
     if (step->op != OL_STEP_LAYER_APPLY)
         return ol_predicted_bytes_of(image, &step->predicted);
-    (void)ol_engine_law(image->report.engines[engine].name,
-                        &law); /* it has one: it was asked for */
-    if ((unsigned)law >= OL_COST_LAWS)
-        law = OL_LAW_OVERLAY2; /* the naive way of it has the same layers */
-    disk = &image->cost.layers[step->index].under[law].disk;
+    disk = &cost_of(image, engine, step)->disk;
     if (ret_estimate != NULL)
         *ret_estimate = disk->estimate;
     return (int64_t)disk->allocated;
+}
+
+int64_t ol_predicted_shared(const struct ol_predicted_image *image, size_t engine,
+                            const struct ol_bench_step *step)
+{
+    return step->op == OL_STEP_LAYER_APPLY ? cost_of(image, engine, step)->shared : 0;
 }
 
 /* One engine's storage as it fills. */

@@ -74,6 +74,9 @@ static json_t *step_json(const struct ol_predicted_image *image, size_t index, s
     ol_json_put(json, "bytes_estimate", step->has_prediction ? json_boolean(estimate) : json_null(),
                 r);
     if (of_layer)
+        ol_json_put(json, "shared_inodes", json_integer(ol_predicted_shared(image, engine, step)),
+                    r);
+    if (of_layer)
         ol_json_put(json, "shared_with", shared_json(image, index, step->index), r);
     if (of_layer || (image->report.workload.replay && step->op != OL_STEP_IMAGE_REMOVE)) {
         ol_json_put(json, "layer", ol_json_count(of_layer ? step->index : step->index + 1u), r);
