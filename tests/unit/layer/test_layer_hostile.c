@@ -452,10 +452,15 @@ HOSTILE(w10_cut_at_every_odd_place)
     len = f->tar.len;
     tarball_fini(&f->tar);
     for (size_t keep = 1; keep < len; keep += 37) {
+        bool content = keep >= TARBALL_BLOCK + strlen("content");
+
         tarball_add_file(&f->tar, "f", "content");
         tarball_cut(&f->tar, len - keep);
-        assert_int_equal(layer_apply_raw(f), -EBADMSG);
-        assert_message(&f->err, "truncated");
+        assert_int_equal(layer_apply_raw(f), content ? 0 : -EBADMSG);
+        if (content) /* the end is in the padding, as "umoci insert" writes it */
+            assert_content(f->root_fd, "f", "content");
+        else
+            assert_message(&f->err, "truncated");
         layer_clear(f);
     }
 }

@@ -432,6 +432,18 @@ static void layer_source__scan_notices_truncated_content(void **state)
     assert_message(&f->err, "d/big");
 }
 
+static void layer_source__scan_takes_an_end_in_the_padding(void **state)
+{
+    struct layer_fixture *f = *state;
+
+    add_for_scan(&f->tar);
+    tarball_add_file(&f->tar, "last", "content");
+    tarball_cut(&f->tar, TARBALL_BLOCK - strlen("content"));
+    assert_ok(ol_layer_scan(&OL_INPUT_FD(tarball_fd(&f->tar)), NULL, NULL, NULL, &f->res, &f->err),
+              &f->err);
+    assert_int_equal(f->res.entries, 7);
+}
+
 static int stop(const struct ol_entry *e, void *data, struct ol_error *err)
 {
     (void)e, (void)data;
@@ -470,6 +482,7 @@ int main(void)
         TEST(layer_source__scan_digests_compressed_input),
         TEST(layer_source__scan_digests_when_told),
         TEST(layer_source__scan_notices_truncated_content),
+        TEST(layer_source__scan_takes_an_end_in_the_padding),
         TEST(layer_source__scan_stops_when_told),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -151,6 +151,9 @@ static void tarsplit__streams_without_an_end_or_anything_come_back(void **state)
     tar_comes_back(f);
     tarball_add_file(&f->tar, "f", "no end follows");
     tar_comes_back(f);
+    tarball_add_file(&f->tar, "f", "not even a whole block");
+    tarball_cut(&f->tar, TARBALL_BLOCK - strlen("not even a whole block"));
+    tar_comes_back(f);
     tarball_end(&f->tar);
     tarball_zeros(&f->tar, 3 << 20); /* a tape's padding */
     tar_comes_back(f);
