@@ -94,6 +94,7 @@ static int split_specials(struct ol_mtree *tree)
 static void run(struct ol_running *running, int sign)
 {
     running->now += sign;
+    running->made += sign > 0 ? 1 : 0;
     if (running->now > running->peak)
         running->peak = running->now;
 }
@@ -138,7 +139,7 @@ static int begin_running(struct ol_model *model)
     model->running[OL_RUNNING_CLONE_ALL].now = clone.directory;
     model->running[OL_RUNNING_COPY].now = ol_inode_kinds_total(&copy);
     for (size_t i = 0; i < OL_RUNNING_LAWS; i++)
-        model->running[i].peak = model->running[i].now;
+        model->running[i].peak = model->running[i].made = model->running[i].now;
     model->merged.live_peak = model->merged.live;
     model->merged.watch = watch_merged;
     model->merged.watch_data = model;
@@ -375,8 +376,11 @@ static int own_target(struct target *t, uint32_t node)
         ol_mtree_inode(t->tree, node)->split = true;
         ol_mtree_relink(t->tree, node, made);
     } else if (t->tree == &t->model->merged && copy.type != OL_M_FILE &&
-               copy.layer != t->model->layer)
+               copy.layer != t->model->layer) {
         run(&t->model->running[OL_RUNNING_CLONE_ALL], 1);
+        run(&t->model->running[OL_RUNNING_CLONE], 1); /* re-made aside, though nobody shares it */
+        run(&t->model->running[OL_RUNNING_CLONE], -1);
+    }
     set_metadata(ol_mtree_inode(t->tree, node), t->entry, t->model->layer);
     return 0;
 }

@@ -10,6 +10,7 @@
 /* Inodes a layer's tree needs that no other layer shares, while its entries are applied. */
 struct ol_running {
     int64_t now, peak;
+    int64_t made; /* as if nothing had been freed: no order of the entries is higher */
 };
 enum ol_running_law { OL_RUNNING_CLONE, OL_RUNNING_CLONE_ALL, OL_RUNNING_COPY, OL_RUNNING_LAWS };
 

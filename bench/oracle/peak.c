@@ -13,8 +13,9 @@ enum {
     OVERLAY2_BASE_BESIDE = 4,  /* layer directory, diff, which is replaced likewise, link, l/ */
     OVERLAY2_LAYER_BESIDE = 6, /* and work, lower */
     OVERLAY2_MOUNT_BESIDE = 9, /* of those but diff; work/work, merged, the mark, a kernel's own */
-    OVERLAY2_BASE_NAIVE = 4,   /* layer directory, link, l/, the mark: diff itself is filled */
-    SNAPSHOT_BESIDE = 2,       /* snapshot directory, work */
+    MOUNTING = 2, /* what the kernel tries in work/work: a rename that leaves a whiteout */
+    OVERLAY2_BASE_NAIVE = 4, /* layer directory, link, l/, the mark: diff itself is filled */
+    SNAPSHOT_BESIDE = 2,     /* snapshot directory, work */
 };
 
 static int64_t own_peak(const struct ol_model *model)
@@ -33,6 +34,13 @@ static int naive_peak(const struct ol_model *model, bool base, struct ol_peak *r
     return 0;
 }
 
+static enum ol_running_law running_law(enum ol_law law, bool base)
+{
+    return law == OL_LAW_VFS               ? OL_RUNNING_COPY
+           : law == OL_LAW_OVERLAY || base ? OL_RUNNING_CLONE
+                                           : OL_RUNNING_CLONE_ALL;
+}
+
 static int layer_peak(enum ol_law law, const struct ol_model *model, bool base, struct ol_peak *ret)
 {
     int64_t inodes = 0;
@@ -41,15 +49,13 @@ static int layer_peak(enum ol_law law, const struct ol_model *model, bool base, 
     case OL_LAW_OVERLAY:
     case OL_LAW_OVERLAY_CLONE_ALL:
         inodes = base ? OVERLAY_BASE_BESIDE : OVERLAY_LAYER_BESIDE;
-        inodes +=
-            model->running[law == OL_LAW_OVERLAY || base ? OL_RUNNING_CLONE : OL_RUNNING_CLONE_ALL]
-                .peak;
+        inodes += model->running[running_law(law, base)].peak;
         break;
     case OL_LAW_OVERLAY2:
         inodes = (base ? OVERLAY2_BASE_BESIDE : OVERLAY2_LAYER_BESIDE) + own_peak(model);
         break;
     case OL_LAW_VFS:
-        inodes = model->running[OL_RUNNING_COPY].peak;
+        inodes = model->running[running_law(law, base)].peak;
         break;
     case OL_LAW_SNAPSHOT:
         inodes = SNAPSHOT_BESIDE + (base ? model->merged.live_peak : own_peak(model));
@@ -91,8 +97,36 @@ static void add_mounts(const struct ol_held_container *container, struct ol_peak
     if (!naive)
         return;
     if (container->way.mounts) /* its mount point is there before what it frees is gone */
-        peak->inodes += ol_inode_kinds_total(&mount);
+        peak->inodes += ol_inode_kinds_total(&mount) + MOUNTING;
     peak->estimate = container->way.mounts || container->init_cached;
+}
+
+/* A full tree is filled from a tar whose order is not the one the model was fed in: with what was
+ * freed, the peak depends on it. */
+static void forget_order(const struct ol_held_container *container, const struct ol_model *model,
+                         struct ol_peak *peak)
+{
+    enum ol_law law = container->way.law;
+    const struct ol_running *running = &model->running[running_law(law, false)];
+
+    if (law != OL_LAW_OVERLAY && law != OL_LAW_OVERLAY_CLONE_ALL && law != OL_LAW_VFS)
+        return;
+    peak->inodes += running->made - running->peak;
+    peak->estimate = peak->estimate || running->made != running->now;
+}
+
+/* Unpacked without a mount, each name the naive diff lists as gone is an inode; what was cached may
+ * be there still. */
+static int at_least_listed(const struct ol_model *model, struct ol_peak *peak)
+{
+    struct ol_inode_kinds listed;
+    int64_t inodes;
+    int r = ol_law_listed_layer(model, &listed);
+
+    inodes = ol_inode_kinds_total(&listed) + 1;
+    if (r == 0 && peak->inodes < inodes)
+        peak->inodes = inodes;
+    return r;
 }
 
 int ol_held_commit_peak(const struct ol_held_container *container, const struct ol_model *model,
@@ -106,6 +140,10 @@ int ol_held_commit_peak(const struct ol_held_container *container, const struct 
     r = layer_peak(apply_law(&container->way), model, false, ret);
     if (r == 0)
         add_mounts(container, ret);
+    if (r == 0)
+        forget_order(container, model, ret);
+    if (r == 0 && container->way.law == OL_LAW_OVERLAY2_NAIVE && !container->way.mounts)
+        r = at_least_listed(model, ret);
     if (container->way.law == OL_LAW_OVERLAY2_NAIVE)
         ret->estimate = true; /* the tar lists what the model has as opaque directories */
     return r;

@@ -18,7 +18,8 @@ struct ol_peak {
     int64_t inodes;
     /* No moment is higher, but this one may not come: through a mount (overlay2:diff=naive) the
      * kernel's own temporary objects are not followed; the mount of the init layer may be gone
-     * before the layer that is made is at its largest. */
+     * before the layer that is made is at its largest; of a commit that frees something of a
+     * full tree, the order within its tar is not known. */
     bool estimate;
 };
 
