@@ -41,7 +41,12 @@ static int teardown(void **state)
     return 0;
 }
 
-#define lesson(f, ret, ...) program((ret), "--root", (f)->root, "lesson", __VA_ARGS__)
+/* Run a lesson; what an earlier run left in the result is released. */
+#define lesson(f, ret, ...)                                                                        \
+    do {                                                                                           \
+        program_result_fini(ret);                                                                  \
+        program((ret), "--root", (f)->root, "lesson", __VA_ARGS__);                                \
+    } while (0)
 
 /* The names in the data root, sorted, a blank after each; owned by the caller. */
 static char *names_in_root(const struct fixture *f)
