@@ -13,7 +13,7 @@ enum {
     OVERLAY2_BASE_BESIDE = 4,  /* layer directory, diff, which is replaced likewise, link, l/ */
     OVERLAY2_LAYER_BESIDE = 6, /* and work, lower */
     OVERLAY2_MOUNT_BESIDE = 9, /* of those but diff; work/work, merged, the mark, a kernel's own */
-    MOUNTING = 2, /* what the kernel tries in work/work: a rename that leaves a whiteout */
+    MOUNTING = 2, /* slack found by random stories; presumably what a mount tries in work/work */
     OVERLAY2_BASE_NAIVE = 4, /* layer directory, link, l/, the mark: diff itself is filled */
     SNAPSHOT_BESIDE = 2,     /* snapshot directory, work */
 };
@@ -115,8 +115,8 @@ static void forget_order(const struct ol_held_container *container, const struct
     peak->estimate = peak->estimate || running->made != running->now;
 }
 
-/* Unpacked without a mount, each name the naive diff lists as gone is an inode; what was cached may
- * be there still. */
+/* Unpacked without a mount, each name the naive diff lists as gone is an inode. The one more
+ * was found by random stories; presumably a cached whiteout that is there still. */
 static int at_least_listed(const struct ol_model *model, struct ol_peak *peak)
 {
     struct ol_inode_kinds listed;
