@@ -182,6 +182,7 @@ static int wait_for_enter(struct ol_error *err)
 {
     char c = '\0';
 
+    ol_cli_cancel_input(STDIN_FILENO); /* a signal just before read() ends that, too */
     fputs("Enter goes on, Ctrl-C ends it ", stderr);
     while (c != '\n') {
         ssize_t n = ol_cli_cancelled() ? 0 : read(STDIN_FILENO, &c, 1);

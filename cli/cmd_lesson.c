@@ -265,6 +265,7 @@ static int read_answer(struct session *s, struct ol_error *err)
     ol_auto_free char *line = NULL;
     size_t room = 0;
 
+    ol_cli_cancel_input(STDIN_FILENO); /* a signal just before getline() ends that, too */
     for (;;) {
         ol_auto_error struct ol_error wrong = OL_ERROR_INIT;
         ssize_t len;

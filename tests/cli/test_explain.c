@@ -4,6 +4,7 @@
  * oracle's laws in every view; wrong usage, terminals, and what is left when it is interrupted.
  */
 #include "cli/terminal.h"
+#include "cli/traced.h"
 
 #include "common/fs/dirents.h"
 
@@ -570,6 +571,18 @@ static void interactive__ends_clean_at_every_prompt(void **state)
     }
 }
 
+/* The instant before the wait for Enter begins is the one that can be missed. */
+static void interactive__is_interrupted_before_it_waits(void **state)
+{
+    const struct fixture *f = *state;
+    struct terminal terminal;
+
+    explain_on(&terminal, 80, "mount", "--backing", f->dir.path, "--interactive");
+    signal_behind_write(terminal.pid, prompt, SIGINT);
+    assert_int_equal(terminal_end(&terminal), 128 + SIGINT);
+    assert_nothing_left(f);
+}
+
 /* The end of the input is one, too: nobody is there to press Enter. */
 static void interactive__ends_clean_when_the_terminal_goes(void **state)
 {
@@ -640,6 +653,7 @@ int main(void)
         TEST(terminal__a_narrow_one_is_told),
         TEST(interactive__waits_before_each_phase),
         TEST(interactive__ends_clean_at_every_prompt),
+        TEST(interactive__is_interrupted_before_it_waits),
         TEST(interactive__ends_clean_when_the_terminal_goes),
         TEST(killed__the_next_run_cleans_up),
         TEST(signal__in_the_middle_leaves_nothing),
