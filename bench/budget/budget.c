@@ -261,15 +261,17 @@ static const struct key {
     {"limit", take_limit, true, false},
 };
 
-static int find_key(const struct reader *reader, const struct ol_ini_entry *entry,
-                    const struct key **ret)
+static const struct key *find_key(const struct ol_ini_entry *entry)
 {
     for (size_t i = 0; i < OL_ARRAY_LEN(keys); i++) {
-        if (strcmp(keys[i].name, entry->key) == 0) {
-            *ret = &keys[i];
-            return 0;
-        }
+        if (strcmp(keys[i].name, entry->key) == 0)
+            return &keys[i];
     }
+    return NULL;
+}
+
+static int refuse_key(const struct reader *reader, const struct ol_ini_entry *entry)
+{
     return ol_error_set(
         reader->err, -EINVAL,
         "unknown key '%s' (image, drivers, commits, changes, change_bytes, seed, "
@@ -293,13 +295,13 @@ static int take_entry(struct reader *reader, const struct ol_ini_section *from, 
 {
     const struct ol_ini_entry *entry = &from->entries[index];
     const struct ol_ini_entry *before = find_entry(from, entry->key, index);
-    const struct key *key;
-    int r = find_key(reader, entry, &key);
+    const struct key *key = find_key(entry);
+    int r = key == NULL ? refuse_key(reader, entry) : 0;
 
-    if (r == 0 && before != NULL && !key->many)
+    if (key != NULL && before != NULL && !key->many)
         r = ol_error_set(reader->err, -EINVAL, "%s is there already, in line %u", key->name,
                          before->line);
-    if (r == 0)
+    if (key != NULL && r == 0)
         r = key->take(reader, entry, section);
     return at_line(reader, entry->line, r);
 }
@@ -358,9 +360,9 @@ static int settle_replay(const struct reader *reader, const struct ol_ini_sectio
 {
     for (size_t i = 0; i < from->n_entries; i++) {
         const struct ol_ini_entry *entry = &from->entries[i];
-        const struct key *key;
+        const struct key *key = find_key(entry);
 
-        if (find_key(reader, entry, &key) == 0 && key->seeded)
+        if (key != NULL && key->seeded)
             return at_line(reader, entry->line,
                            ol_error_set(reader->err, -EINVAL,
                                         "%s means nothing with replay = yes: the image's layers "

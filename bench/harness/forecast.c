@@ -86,9 +86,10 @@ static int way_of(const char *engine, bool mounts, struct ol_held_way *ret)
                               .naive_diff = !ol_engine_has_option(engine, "diff=upper")};
     int r = ol_engine_law(engine, &way.law);
 
-    if (r == 0)
-        *ret = way;
-    return r;
+    if (r < 0)
+        return r;
+    *ret = way;
+    return 0;
 }
 
 static bool same_way(const struct ol_held_way *a, const struct ol_held_way *b)
