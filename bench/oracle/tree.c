@@ -322,6 +322,8 @@ static int copy_node(struct copy *c, uint32_t node)
         if (made == OL_M_NONE)
             return -ENOMEM;
         c->inodes[from->inode] = made;
+        if (shared)
+            c->to->inodes[made].group = inode->group;
     }
     c->nodes[node] = ol_mtree_link(c->to, c->nodes[from->parent], name, strlen(name), made);
     if (c->nodes[node] == OL_M_NONE)
@@ -344,10 +346,14 @@ int ol_mtree_copy(const struct ol_mtree *tree, bool split, struct ol_mtree *ret)
     if (r == 0) {
         memset(inodes, 0xff, tree->n_inodes * sizeof *inodes); /* OL_M_NONE */
         nodes[OL_M_ROOT] = OL_M_ROOT;
+        ret->n_groups =
+            tree->n_groups; /* those of from stay taken; the root is the first in both */
     }
     for (uint32_t i = r == 0 ? ol_mtree_next(tree, OL_M_ROOT) : OL_M_NONE; r == 0 && i != OL_M_NONE;
          i = ol_mtree_next(tree, i))
         r = copy_node(&c, i);
+    if (r == 0 && !split)
+        ret->n_groups = tree->n_groups; /* every inode has its group from there */
     if (r < 0)
         ol_mtree_fini(ret);
     return r;

@@ -113,9 +113,9 @@ uint32_t ol_mtree_next(const struct ol_mtree *tree, uint32_t node);
 int ol_mtree_put_path(const struct ol_mtree *tree, uint32_t node, struct ol_buf *buf);
 
 /**
- * Copy all names below the root. ret is initialised by the call.
+ * Copy all names below the root. ret is initialised by the call. Groups are kept.
  * @param split  as a content copy does: links between regular files are kept, every other name gets
- *               an inode of its own; false: all links are kept
+ *               an inode (and a group) of its own; false: all links are kept
  * @return 0 or -ENOMEM
  */
 int ol_mtree_copy(const struct ol_mtree *tree, bool split, struct ol_mtree *ret);

@@ -365,6 +365,28 @@ static void oracle__survives_many_additions_and_removals(void **state)
 
 #define case_of(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
 
+/* Names that a link with other metadata parted, where layers share the file, are one file in a
+ * plain copy of the tree; another model of the image knows that, too. */
+static void oracle__copy_keeps_parted_links_one_file(void **state)
+{
+    struct fixture *f = *state;
+    struct ol_entry entry = {
+        .path = "third", .link = "first", .type = OL_ENTRY_HARDLINK, .mode = 0600};
+    struct ol_model *copy = NULL;
+    struct ol_inode_kinds kinds;
+
+    add_file(f, "first");
+    add(f, OL_ENTRY_HARDLINK, "second", "first");
+    next_layer(f);
+    assert_ok(ol_model_add(f->model, &entry, &f->err), &f->err);
+    assert_int_equal(ol_law_image_layer(OL_LAW_VFS, f->model, false, &kinds), 0);
+    assert_int_equal(kinds.regular, 1);
+    assert_ok(ol_model_copy(f->model, &copy, &f->err), &f->err);
+    assert_int_equal(ol_law_image_layer(OL_LAW_VFS, copy, false, &kinds), 0);
+    ol_model_free(copy);
+    assert_int_equal(kinds.regular, 1);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -382,6 +404,7 @@ int main(void)
         case_of(oracle__walks_in_sorted_pre_order),
         case_of(oracle__refuses_whiteouts_that_climb),
         case_of(oracle__survives_many_additions_and_removals),
+        case_of(oracle__copy_keeps_parted_links_one_file),
     };
     return cmocka_run_group_tests_name("oracle", tests, NULL, NULL);
 }
