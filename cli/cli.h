@@ -144,6 +144,8 @@ bool ol_cli_is_cancelled(void *data);
  * waits for a slow writer does not hold up the clean-up. -1: none.
  */
 void ol_cli_cancel_input(int fd);
+/** The same for an image that is the standard input; any other image changes nothing. */
+void ol_cli_cancel_image(const char *image);
 
 /** Have fn called with the syntax of a subcommand, which is not run. */
 void ol_cli_describe(const struct ol_cli_command *command, ol_cli_describe_fn *fn, void *data);

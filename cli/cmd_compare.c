@@ -58,7 +58,8 @@ static const struct argp_option options[] = {
 };
 
 static const char help[] =
-    "IMAGE is a docker-archive, an OCI layout, a root file system tar or a directory; without one "
+    "IMAGE is a docker-archive, an OCI layout, a root file system tar or a directory, '-' for the "
+    "standard input; without one "
     "an image like a small Debian system is generated.\n\n"
     "Each engine imports the image layer by layer; then, for each commit, makes a container from "
     "the newest image, mounts it, changes files, unmounts and commits; then removes everything. "
@@ -215,6 +216,8 @@ static int run_inside(struct ol_cli *cli, const struct place_found *found, void 
     args->options.cancelled = ol_cli_is_cancelled;
     args->options.progress = ol_progress_show;
     args->options.data = &progress;
+    if (args->options.image != NULL)
+        ol_cli_cancel_image(args->options.image);
     r = ol_compare_run(&args->options, &report, err);
     ol_progress_clear(&progress);
     if (r == 0)

@@ -167,6 +167,7 @@ static int import(struct ol_cli *cli, const struct image_args *args, struct ol_i
         if (out.list == NULL)
             return ol_error_nomem(err);
     }
+    ol_cli_cancel_image(args->words[0]);
     r = ol_images_import(images, args->words[0], &options, print_imported, &out, err);
     if (r == 0 && cli->json)
         r = print_list(&out, "overlab.image.import/1", args->engine.driver, "images");
@@ -189,7 +190,8 @@ int cmd_image_import(struct ol_cli *cli, int argc, char **argv)
             cli, argc, argv, options, 1, 1,
             "PATH is a docker-archive, an OCI layout (directory or tar), or a root file system "
             "(tar or directory), plain or compressed. All images in it are imported; "
-            "'PATH#NAME' picks one. A root file system becomes an image of one layer, made at "
+            "'PATH#NAME' picks one; '-' is the standard input. A root file system becomes an image "
+            "of one layer, made at "
             "SOURCE_DATE_EPOCH where that is set. Prints the ids and names.",
             &args))
         return cli->status;

@@ -130,7 +130,8 @@ static bool parse(struct ol_cli *cli, int argc, char **argv, struct history_args
         .min_arguments = 1,
         .max_arguments = 1,
         .help = "IMAGE is the path of a docker-archive, an OCI layout or a root file system, as "
-                "PATH or PATH#NAME, or else the name or id of an image in the data root. Nothing "
+                "PATH or PATH#NAME, '-' for the standard input, or else the name or id of an image "
+                "in the data root. Nothing "
                 "is unpacked.",
     };
 
@@ -186,9 +187,12 @@ static int read_image(struct blame *b, const struct ol_image *image, struct ol_e
 static int open_and_read(struct blame *b, struct ol_images *images, struct ol_error *err)
 {
     struct ol_image *image = NULL;
-    int r = images != NULL ? ol_image_open_stored(images, b->args->image, &image, err)
-                           : ol_image_open(b->args->image, ol_cli_tmp_dir(), &image, err);
+    int r;
 
+    if (images == NULL)
+        ol_cli_cancel_image(b->args->image);
+    r = images != NULL ? ol_image_open_stored(images, b->args->image, &image, err)
+                       : ol_image_open(b->args->image, ol_cli_tmp_dir(), &image, err);
     if (r == 0)
         r = read_image(b, image, err);
     ol_image_free(image);

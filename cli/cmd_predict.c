@@ -51,10 +51,12 @@ static const struct argp_option options[] = {
 
 static const char help[] =
     "IMAGE is the path of a docker-archive, an OCI layout, a root file system tar or a directory, "
-    "as PATH or PATH#NAME, or else the name or id of an image in the data root; without one an "
-    "image like a small Debian system. Layers that several images share are counted once.\n\n"
+    "as PATH or PATH#NAME, '-' for the standard input, or else the name or id of an image in the "
+    "data root; without one an image like a small Debian system. Layers that several images share "
+    "are counted once.\n\n"
     "File contents are skipped where the archive is not compressed. A compressed archive of "
-    "images is unpacked into an unnamed file in $TMPDIR first; nothing else is written.\n\n"
+    "images, or one from a pipe, is put into an unnamed file in $TMPDIR first; nothing else is "
+    "written.\n\n"
     "The steps and their numbers are those that 'overlab compare' predicts beside what it "
     "measures, with the same options and seed.";
 
@@ -170,7 +172,11 @@ static int print(const void *result, enum ol_report_format format,
 static int run(struct ol_cli *cli, struct predict_args *args, struct ol_error *err)
 {
     struct ol_prediction found = {0};
-    int r = ol_predict(&args->options, &found, err);
+    int r;
+
+    for (size_t i = 0; i < args->options.n_images; i++)
+        ol_cli_cancel_image(args->images[i]);
+    r = ol_predict(&args->options, &found, err);
 
     if (r == 0)
         r = workload_print(cli, &args->workload, print, &found, err);

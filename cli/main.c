@@ -7,6 +7,7 @@
 
 #include "common/cleanup.h"
 #include "common/trace.h"
+#include "store/image.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -45,6 +46,12 @@ bool ol_cli_is_cancelled(void *data)
 void ol_cli_cancel_input(int fd)
 {
     cancel_input = fd;
+}
+
+void ol_cli_cancel_image(const char *image)
+{
+    if (ol_image_is_stdin(image))
+        ol_cli_cancel_input(STDIN_FILENO);
 }
 
 /*

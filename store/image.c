@@ -90,11 +90,18 @@ void ol_image_take_config(struct ol_image *image, struct ol_image_config *config
     memcpy(image->id, image->config.id, sizeof image->id);
 }
 
+bool ol_image_is_stdin(const char *text)
+{
+    return text[0] == '-' && (text[1] == '\0' || text[1] == '#');
+}
+
 bool ol_image_is_path(const char *text)
 {
     ol_auto_free char *path = strndup(text, strcspn(text, "#"));
     struct stat st;
 
+    if (ol_image_is_stdin(text))
+        return true;
     return stat(text, &st) == 0 || (path != NULL && *path != '\0' && stat(path, &st) == 0);
 }
 
@@ -492,8 +499,57 @@ static int open_fd(const char *source, const struct ol_image_want *want, int *fd
     if (S_ISDIR(st.st_mode))
         return open_dir(source, want, fd, ret, err);
     if (!S_ISREG(st.st_mode))
-        return ol_error_set(err, -EINVAL, "neither a file nor a directory");
+        return ol_error_set(err, -EINVAL,
+                            "neither a file nor a directory; '-' reads the standard input");
     return open_file(source, want, fd, tmp_dir, ret, err);
+}
+
+/* All that comes, until the end: an archive's parts are wanted in an order of their own. */
+static int spool_stream(int from, const char *tmp_dir, int *ret_fd, struct ol_error *err)
+{
+    ol_auto_fd int copy = ol_fs_open_unlinked(tmp_dir, err);
+    ol_auto_free void *block = malloc(OL_PIPE_SIZE);
+
+    if (copy < 0)
+        return copy;
+    if (block == NULL)
+        return ol_error_nomem(err);
+    ol_io_enlarge_pipe(from);
+    for (;;) {
+        ssize_t n = ol_io_read(from, block, OL_PIPE_SIZE);
+        int r = n > 0 ? ol_io_write(copy, block, (size_t)n) : 0;
+
+        if (n < 0)
+            return ol_error_sys(err, (int)-n, "cannot read the standard input");
+        if (r < 0)
+            return ol_error_sys(err, -r, "cannot keep the standard input in '%s'", tmp_dir);
+        if (n == 0)
+            break;
+    }
+    *ret_fd = ol_fd_steal(&copy);
+    return 0;
+}
+
+/* What is a file or a directory is read in place. */
+static int open_stdin(const char *tmp_dir, int *ret_fd, struct ol_error *err)
+{
+    struct stat st;
+
+    if (fstat(STDIN_FILENO, &st) < 0)
+        return ol_error_sys(err, errno, "cannot examine the standard input");
+    if (isatty(STDIN_FILENO))
+        return ol_error_set(err, -EINVAL,
+                            "the standard input is a terminal: pipe an image into it");
+    if (S_ISFIFO(st.st_mode) || S_ISSOCK(st.st_mode))
+        return spool_stream(STDIN_FILENO, tmp_dir, ret_fd, err);
+    *ret_fd = fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, 3);
+    return *ret_fd < 0 ? ol_error_sys(err, errno, "cannot duplicate a descriptor") : 0;
+}
+
+/* O_NONBLOCK: opening a FIFO by mistake must not hang. */
+static int open_named(const char *path)
+{
+    return open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
 }
 
 /* "debian" of "/tmp/debian.oci.tar": what names that are only a tag are put behind. */
@@ -519,20 +575,23 @@ static int open_path(const char *path, const char *tmp_dir, bool all, struct ol_
     ol_auto_free char *file = NULL;
     ol_auto_free char *base = NULL;
     struct ol_image_want want = {.all = all};
-    /* O_NONBLOCK: opening a FIFO by mistake must not hang. */
-    ol_auto_fd int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
-    int r;
+    const bool from_stdin = ol_image_is_stdin(path);
+    ol_auto_fd int fd = from_stdin ? -1 : open_named(path);
+    int r = 0;
 
-    if (fd < 0 && errno == ENOENT && strchr(path, '#') != NULL) {
+    if (fd < 0 && (from_stdin || errno == ENOENT) && strchr(path, '#') != NULL) {
         want.ref = strrchr(path, '#') + 1;
         file = strndup(path, (size_t)(want.ref - 1 - path));
         if (file == NULL)
             return ol_error_nomem(err);
-        fd = open(file, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+        fd = from_stdin ? -1 : open_named(file);
     }
-    if (fd < 0)
+    if (fd < 0 && !from_stdin)
         return ol_error_sys(err, errno, "cannot open image '%s'", path);
-    r = base_of(file != NULL ? file : path, &base, err);
+    if (from_stdin)
+        r = open_stdin(tmp_dir, &fd, err);
+    if (r == 0) /* a stream has no name to lend */
+        r = base_of(from_stdin ? "" : file != NULL ? file : path, &base, err);
     want.base = base;
     if (r == 0)
         r = open_fd(path, &want, &fd, tmp_dir, ret, err);

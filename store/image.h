@@ -31,17 +31,20 @@ struct ol_image;
 /**
  * Open an image by path. Where one file holds several images, "PATH#NAME" picks the one with this
  * tag (docker-archive: RepoTags; OCI: org.opencontainers.image.ref.name or
- * io.containerd.image.name); of several platforms the one of this machine is taken.
- * @param tmp_dir where a compressed image archive is spooled (unlinked file)
+ * io.containerd.image.name); of several platforms the one of this machine is taken. "-" is the
+ * standard input, which is read to its end.
+ * @param tmp_dir where a compressed image archive, or one from a pipe, is spooled (unlinked file)
  * @return 0; -ENOENT; -EBADMSG no known format, or a malformed one, with the reason; -ENOTSUP
  * foreign layers, unknown media types, another operating system; -E2BIG a limit was passed; -EXDEV
  * a name inside points out of the archive; -EINVAL several images and none was named
  */
 int ol_image_open(const char *path, const char *tmp_dir, struct ol_image **ret,
                   struct ol_error *err);
-/** Whether there is a file or directory of this name, or for "PATH#NAME" of the path in it: what
- * ol_image_open() would not refuse with -ENOENT. */
+/** Whether there is a file or directory of this name, or for "PATH#NAME" of the path in it, or it
+ * is the standard input: what ol_image_open() would not refuse with -ENOENT. */
 bool ol_image_is_path(const char *text);
+/** Whether it stands for the standard input: "-" or "-#NAME". */
+bool ol_image_is_stdin(const char *text);
 /**
  * An image of an image store by name, id or prefix of it. Its layers are written anew while they
  * are read, one at a time; images is borrowed, and nobody else may use it meanwhile.

@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* "overlab image export" as users run it: files whole or not at all, and nothing onto a terminal.
- */
+/* "overlab image export" as users run it: files whole or not at all, and nothing onto a terminal;
+ * and images that come through a pipe. */
 #include "program.h"
 
 #include "common/fs/dirents.h"
 #include "support/tarball.h"
 
 #include <fcntl.h>
+#include <signal.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -130,6 +131,89 @@ static void image_export__is_not_written_to_a_terminal(void **state)
     assert_non_null(strstr(said, "not written to a terminal"));
 }
 
+/* The command a shell makes of it: "%s" twice is the program with its data root. */
+static int shell(const struct fixture *f, const char *line)
+{
+    ol_auto_free char *command = NULL;
+
+    assert_true(asprintf(&command, "bash -c 'set -o pipefail; P=\"%s --root %s\"; cd %s; %s'",
+                         program_path(), f->root, f->dir.path, line) > 0);
+    return WEXITSTATUS(system(command)); /* a shell is what is being tested */
+}
+
+static void image_import__takes_an_archive_from_a_pipe(void **state)
+{
+    struct fixture *f = *state;
+    auto_result struct program_result here = {0};
+    auto_result struct program_result there = {0};
+
+    program(&here, "--root", f->root, "image", "ls", "-d", "vfs", "--json");
+    assert_int_equal(
+        shell(f, "$P image export -d vfs one:1 | gzip | $P --root other image import -d vfs -"), 0);
+    program_run(
+        &(struct program_run){.args = (const char *const[]){"--root", "other", "image", "ls", "-d",
+                                                            "vfs", "--json", NULL},
+                              .cwd = f->dir.path},
+        &there);
+    assert_string_equal(there.out, here.out);
+}
+
+static void image_import__takes_a_file_and_one_name_from_the_standard_input(void **state)
+{
+    struct fixture *f = *state;
+
+    assert_int_equal(shell(f, "$P image export -d vfs one:1 -o out.tar"), 0);
+    assert_int_equal(shell(f, "$P --root other image import -d vfs -- -#one:1 <out.tar"), 0);
+    assert_int_equal(shell(f, "$P --root other image import -d vfs -- -#two:1 <out.tar 2>said"), 1);
+    ol_auto_free char *said = test_read(f->dir.fd, "said");
+    assert_non_null(strstr(said, "two:1"));
+}
+
+static void image_import__of_half_a_stream_leaves_nothing(void **state)
+{
+    struct fixture *f = *state;
+
+    assert_int_equal(shell(f, "$P image export -d vfs one:1 -o out.tar"), 0);
+    assert_int_equal(
+        shell(f, "head -c 2000 out.tar | $P --root other image import -d vfs - 2>said"), 1);
+    assert_int_equal(shell(f, "$P --root other image import -d vfs - </dev/null 2>>said"), 1);
+    assert_int_equal(
+        shell(f, "test -z \"$($P --root other image ls -d vfs --json | grep sha256)\""), 0);
+    ol_auto_free char *said = test_read(f->dir.fd, "said");
+    assert_non_null(strstr(said, "image '-'"));
+}
+
+static void images__of_a_pipe_are_what_they_are_as_files(void **state)
+{
+    struct fixture *f = *state;
+    static const char *const commands[] = {
+        "predict --commits 0 --drivers vfs,overlay2 --json",
+        "image history --json",
+    };
+
+    assert_int_equal(shell(f, "$P image export -d vfs one:1 -o out.tar"), 0);
+    for (size_t i = 0; i < OL_ARRAY_LEN(commands); i++) {
+        ol_auto_free char *line = NULL;
+
+        assert_true(asprintf(&line,
+                             "$P %s out.tar | sed s/out.tar/-/ >one && cat out.tar | $P %s - >two "
+                             "&& cmp one two",
+                             commands[i], commands[i]) > 0);
+        assert_int_equal(shell(f, line), 0);
+    }
+}
+
+static void image_import__interrupted_while_it_waits_leaves_nothing(void **state)
+{
+    struct fixture *f = *state;
+
+    assert_int_equal(shell(f, "mkfifo slow; sleep 60 >slow & "
+                              "timeout --preserve-status -s TERM 0.3 "
+                              "$P --root other image import -d vfs - <slow; "
+                              "s=$?; kill %1; exit $s"),
+                     128 + SIGTERM);
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
@@ -138,6 +222,11 @@ int main(void)
         TEST(image_export__that_fails_leaves_the_old_file),
         TEST(image_export__to_a_full_device_fails_and_leaves_it),
         TEST(image_export__is_not_written_to_a_terminal),
+        TEST(image_import__takes_an_archive_from_a_pipe),
+        TEST(image_import__takes_a_file_and_one_name_from_the_standard_input),
+        TEST(image_import__of_half_a_stream_leaves_nothing),
+        TEST(image_import__interrupted_while_it_waits_leaves_nothing),
+        TEST(images__of_a_pipe_are_what_they_are_as_files),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
