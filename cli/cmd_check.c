@@ -357,6 +357,7 @@ static int predict(struct session *s, const struct ol_budget_section *section, b
         .engines = section->drivers,
         .n_engines = drivers ? section->n_drivers : 0,
         .workload = section->workload,
+        .view = section->view,
         .containers = section->containers,
         .tmp_dir = ol_cli_tmp_dir(),
         .cancelled = ol_cli_is_cancelled,

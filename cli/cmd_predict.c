@@ -13,7 +13,7 @@
 
 #include <errno.h>
 
-enum { KEY_CONTAINERS = 0x300000, KEY_VERIFY, KEY_TOP, KEY_DRIVER, KEY_FS, KEY_HEADROOM };
+enum { KEY_CONTAINERS = 0x300000, KEY_VERIFY, KEY_TOP, KEY_DRIVER, KEY_FS, KEY_HEADROOM, KEY_VIEW };
 
 enum { IMAGES_MAX = 1000, CONTAINERS_MAX = 1000000 };
 
@@ -31,6 +31,10 @@ static const struct argp_option options[] = {
     {"replay", WORKLOAD_KEY_REPLAY, NULL, 0,
      "instead of seeded changes, rebuild the image: each layer after the first becomes a container "
      "whose changes are committed",
+     0},
+    {"view", KEY_VIEW, "VIEW", 0,
+     "whose mounts are predicted, possible here or not: auto (default: kernel), kernel, userns or "
+     "direct",
      0},
     {"fs", KEY_FS, "ext4|xfs|btrfs", 0, "say how to make this file system to hold it all (ext4)",
      0},
@@ -58,7 +62,7 @@ static const char help[] =
     "images, or one from a pipe, is put into an unnamed file in $TMPDIR first; nothing else is "
     "written.\n\n"
     "The steps and their numbers are those that 'overlab compare' predicts beside what it "
-    "measures, with the same options and seed.";
+    "measures, with the same options and seed, in the same --view.";
 
 struct predict_args {
     struct ol_predict_options options;
@@ -113,6 +117,8 @@ static bool take(struct ol_cli *cli, int key, char *arg, void *data)
         return true;
     case KEY_FS:
         return workload_judged(cli, "--fs", ol_disk_fs_parse(arg, &args->options.fs, &err), &err);
+    case KEY_VIEW:
+        return workload_judged(cli, "--view", ol_view_parse(arg, &args->options.view, &err), &err);
     case KEY_VERIFY:
         args->options.verify_digests = true;
         return true;

@@ -150,6 +150,12 @@ static int read_layers(struct work *w, struct ol_error *err)
     return r;
 }
 
+/* Of the view that is predicted: whether layers are mounted. */
+static bool mounts(const struct work *w)
+{
+    return w->image->report.view != OL_VIEW_DIRECT;
+}
+
 static int container_cost(const struct work *w, enum ol_law law, struct ol_predicted_container *ret)
 {
     const struct ol_model *model = ol_forecast_model(w->forecast);
@@ -160,7 +166,7 @@ static int container_cost(const struct work *w, enum ol_law law, struct ol_predi
         r = ol_law_container_create(law, model, false, &further);
     if (r < 0)
         return r;
-    ol_law_container_mount(law, true, &mount);
+    ol_law_container_mount(law, mounts(w), &mount);
     ret->first = ol_inode_kinds_total(&first) + ol_inode_kinds_total(&mount);
     ret->further = ol_inode_kinds_total(&further) + ol_inode_kinds_total(&mount);
     ret->bytes = ol_predicted_bytes_of(w->image, &first) + ol_predicted_bytes_of(w->image, &mount);
@@ -220,7 +226,7 @@ static int make_engines(struct work *w, struct ol_error *err)
         *engine = (struct ol_bench_engine){.name = strdup(name), .ops = ol_engine_ops_of(name)};
         r = engine->name == NULL ? ol_error_nomem(err) : ol_bench_steps_make(&job, engine, err);
         if (r == 0)
-            ol_forecast_fill(w->forecast, true, engine);
+            ol_forecast_fill(w->forecast, mounts(w), engine);
     }
     return r;
 }
@@ -264,7 +270,7 @@ static int predict_image(struct work *w, const char *name, struct ol_error *err)
     struct ol_report *report = &w->image->report;
     int r;
 
-    report->view = OL_VIEW_KERNEL;
+    report->view = w->options->view == OL_VIEW_AUTO ? OL_VIEW_KERNEL : w->options->view;
     report->workload = w->options->workload;
     report->workload.rounds = 0;
     report->workload.warmup = false;
@@ -274,7 +280,7 @@ static int predict_image(struct work *w, const char *name, struct ol_error *err)
         r = ol_forecast_new((unsigned)ol_report_imported(report), report->workload.commits,
                             &w->forecast, err);
     for (size_t i = 0; i < w->options->n_engines && r == 0; i++)
-        r = ol_forecast_follow(w->forecast, w->options->engines[i], true, err);
+        r = ol_forecast_follow(w->forecast, w->options->engines[i], mounts(w), err);
     if (r == 0)
         r = read_layers(w, err);
     if (r == 0)

@@ -25,6 +25,8 @@ struct ol_predict_options {
     size_t n_engines;
     struct ol_report_workload workload; /* on each image; rounds and warmup say nothing. A replay is
                                            of one image */
+    enum ol_view
+        view; /* whose law of mounts applies; AUTO: the kernel's, whatever can be had here */
     unsigned containers; /* beside the commits: so many on each image, made and mounted */
     const char *tmp_dir; /* absolute; where a compressed archive is unpacked, and of a replay what
                             cannot be read twice: unnamed files */

@@ -35,6 +35,17 @@ int64_t ol_predicted_bytes_of(const struct ol_predicted_image *image,
     return block_bytes(kinds) + kinds->regular * file_bytes(image);
 }
 
+/* Applied through a mount, which adds attributes that may need blocks of their own. */
+static bool is_mounted_apply(const struct ol_predicted_image *image, size_t engine,
+                             const struct ol_bench_step *step)
+{
+    enum ol_law law;
+
+    return image->report.view != OL_VIEW_DIRECT && step->index > 0 &&
+           ol_engine_law(image->report.engines[engine].name, &law) == 0 &&
+           law == OL_LAW_OVERLAY2_NAIVE;
+}
+
 /* The layer of this step under this engine's law. */
 static const struct ol_cost_under *cost_of(const struct ol_predicted_image *image, size_t engine,
                                            const struct ol_bench_step *step)
@@ -59,7 +70,7 @@ int64_t ol_predicted_bytes(const struct ol_predicted_image *image, size_t engine
         return ol_predicted_bytes_of(image, &step->predicted);
     disk = &cost_of(image, engine, step)->disk;
     if (ret_estimate != NULL)
-        *ret_estimate = disk->estimate;
+        *ret_estimate = disk->estimate || is_mounted_apply(image, engine, step);
     return (int64_t)disk->allocated;
 }
 

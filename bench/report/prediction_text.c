@@ -113,10 +113,27 @@ static bool is_whole(const struct ol_prediction *prediction)
     return true;
 }
 
+/* In whose hands the numbers come out like this. */
+static const char *teller(enum ol_view view)
+{
+    switch (view) {
+    case OL_VIEW_AUTO:
+    case OL_VIEW_KERNEL:
+        break;
+    case OL_VIEW_USERNS:
+        return "compare in a user namespace (--view userns)";
+    case OL_VIEW_DIRECT:
+        return "compare without mounts (--view direct)";
+    }
+    return "root in a real engine";
+}
+
 int ol_prediction_text_notes(const struct ol_prediction *prediction, struct ol_buf *buf)
 {
-    int r = ol_buf_puts(buf, "told from tar headers and the planned changes, as root in a real "
-                             "engine would have it; nothing was unpacked\n");
+    int r = ol_buf_printf(buf,
+                          "told from tar headers and the planned changes, as %s would have it; "
+                          "nothing was unpacked\n",
+                          teller(prediction->images[0].report.view));
 
     if (r == 0 && has_shared(prediction))
         r = ol_buf_puts(buf, "=: the layer is also in an image above, and counted there\n");

@@ -590,6 +590,32 @@ static void check__labels_estimates(void **state)
     assert_null(strstr(result.out, "estimated"));
 }
 
+/* A mounted container has its mount point, where anything is mounted. */
+static void check__predicts_the_view_of_the_section(void **state)
+{
+    static const struct {
+        const char *view, *inodes;
+    } views[] = {{"", "= 84"},
+                 {"view = kernel\n", "= 84"},
+                 {"view = userns\n", "= 84"},
+                 {"view = direct\n", "= 81"}};
+    struct fixture *f = *state;
+
+    for (size_t i = 0; i < OL_ARRAY_LEN(views); i++) {
+        auto_result struct program_result result = {0};
+        ol_auto_free char *text = NULL;
+
+        assert_true(
+            asprintf(&text,
+                     "[web]\nimage = web.tar\nchanges = add=1\ncontainers = 3\n%slimit = overlay2 "
+                     "containers_inodes %s\n",
+                     views[i].view, views[i].inodes) > 0);
+        test_write(f->dir.fd, "b.ini", text);
+        check(f, &result, "b.ini");
+        assert_status(&result, 0);
+    }
+}
+
 static void check_measure__impossible_view_ends_with_3(void **state)
 {
     struct fixture *f = *state;
@@ -652,6 +678,7 @@ int main(void)
         TEST(check_measure__finds_what_was_predicted),
         TEST(check_measure__blames_by_bytes),
         TEST(check__labels_estimates),
+        TEST(check__predicts_the_view_of_the_section),
         TEST(check_measure__impossible_view_ends_with_3),
         TEST(check_measure__interrupted_leaves_nothing),
     };

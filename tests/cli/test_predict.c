@@ -14,7 +14,8 @@
 
 enum { NOBODY = 65534 };
 
-#define DRIVERS "--drivers=overlay,overlay:diff=upper,clone=all,overlay2,snapshot,vfs"
+#define DRIVERS                                                                                    \
+    "--drivers=overlay,overlay:diff=upper,clone=all,overlay2,overlay2:diff=naive,snapshot,vfs"
 
 /* Three layers of some of everything, and another image on the first of them. */
 struct fixture {
@@ -145,39 +146,109 @@ static void assert_same_steps(const json_t *predicted, const json_t *compared, b
                      number(json_object_get(compared, "totals"), "peak_inodes"));
 }
 
-/* @param image  NULL: the built-in one. @param replay  its own steps, not seeded changes */
-static void assert_as_compared(const struct fixture *f, const char *image, bool replay)
+static void assert_view(const json_t *json, const char *view)
 {
+    assert_string_equal(json_string_value(json_object_get(json, "view")), view);
+}
+
+/* @param image  NULL: the built-in one. @param replay  its own steps, not seeded changes */
+static void assert_as_compared(const struct fixture *f, const char *view, const char *image,
+                               bool replay)
+{
+    ol_auto_free char *in_view = NULL;
     const char *changes = replay ? "--replay" : "--changes=add=3,modify=2,delete=1,mkdir=1";
-    const char *const predict[] = {"predict", "--json", "--seed=7", DRIVERS, changes, image, NULL};
-    const char *const compare[] = {"compare",       "--json",   "--seed=7",   DRIVERS,
-                                   changes,         f->backing, "--rounds=1", "--no-warmup",
-                                   "--view=kernel", image,      NULL};
-    json_t *predicted = json_of(predict);
-    json_t *compared = json_of(compare);
+    int len = asprintf(&in_view, "--view=%s", view);
+    json_t *predicted = json_of((const char *const[]){"predict", "--json", "--seed=7", DRIVERS,
+                                                      changes, in_view, image, NULL});
+    json_t *compared = json_of(
+        (const char *const[]){"compare", "--json", "--seed=7", DRIVERS, changes, f->backing,
+                              "--rounds=1", "--no-warmup", "--verify", in_view, image, NULL});
     const json_t *ours = json_object_get(predicted, "engines");
     const json_t *theirs = json_object_get(compared, "engines");
     const char *fs = json_string_value(json_object_get(json_object_get(compared, "backing"), "fs"));
 
+    assert_true(len > 0);
+    assert_view(predicted, view);
+    assert_view(compared, view);
     assert_string_equal(json_string_value(json_object_get(predicted, "schema")),
                         "overlab.predict/1");
-    assert_int_equal(json_array_size(ours), 5);
-    assert_int_equal(json_array_size(theirs), 5);
-    for (size_t i = 0; i < 5; i++)
+    assert_int_equal(json_array_size(ours), 6);
+    assert_int_equal(json_array_size(theirs), 6);
+    for (size_t i = 0; i < 6; i++)
         assert_same_steps(json_array_get(ours, i), json_array_get(theirs, i),
                           strcmp(fs, "ext4") == 0);
     json_decref(predicted);
     json_decref(compared);
 }
 
+static void assert_as_compared_in(const struct fixture *f, const char *view)
+{
+    assert_as_compared(f, view, f->image, false);
+    assert_as_compared(f, view, f->image, true);
+}
+
 static void predict__is_what_compare_measures(void **state)
 {
-    const struct fixture *f = *state;
-
     OL_REQUIRE(can_mount_overlay, "the kernel view mounts overlayfs");
-    assert_as_compared(f, NULL, false);
-    assert_as_compared(f, f->image, false);
-    assert_as_compared(f, f->image, true);
+    assert_as_compared(*state, "kernel", NULL, false);
+    assert_as_compared_in(*state, "kernel");
+}
+
+static void predict__is_what_compare_measures_in_a_user_namespace(void **state)
+{
+    OL_REQUIRE(can_user_namespace, "the userns view enters a user namespace");
+    assert_as_compared_in(*state, "userns");
+}
+
+static void predict__is_what_compare_measures_without_mounts(void **state)
+{
+    assert_as_compared_in(*state, "direct");
+}
+
+static json_int_t containers_in(const struct fixture *f, const char *view, const char *driver)
+{
+    ol_auto_free char *drivers = NULL;
+    json_int_t inodes;
+    json_t *json;
+
+    assert_true(asprintf(&drivers, "--drivers=%s", driver) > 0);
+    json = json_of((const char *const[]){"predict", "--json", "--containers=5", drivers, "--view",
+                                         view, f->image, NULL});
+    assert_view(json, strcmp(view, "auto") == 0 ? "kernel" : view);
+    inodes = number(json_object_get(json_array_get(json_object_get(json, "engines"), 0), "totals"),
+                    "container_inodes");
+    json_decref(json);
+    return inodes;
+}
+
+static void predict__knows_who_has_mount_points(void **state)
+{
+    static const struct {
+        const char *driver;
+        json_int_t mount_points; /* of five containers */
+    } drivers[] = {
+        {"overlay", 5}, {"overlay2", 5}, {"overlay2:diff=naive", 5}, {"snapshot", 0}, {"vfs", 0}};
+
+    for (size_t i = 0; i < OL_ARRAY_LEN(drivers); i++) {
+        json_int_t inodes = containers_in(*state, "kernel", drivers[i].driver);
+
+        assert_int_equal(containers_in(*state, "auto", drivers[i].driver), inodes);
+        assert_int_equal(containers_in(*state, "userns", drivers[i].driver), inodes);
+        assert_int_equal(containers_in(*state, "direct", drivers[i].driver),
+                         inodes - drivers[i].mount_points);
+    }
+}
+
+static void predict__refuses_a_view_there_is_not(void **state)
+{
+    auto_result struct program_result result = {0};
+
+    (void)state;
+    program(&result, "predict", "--view=host");
+    assert_int_equal(result.status, 2);
+    assert_string_equal(result.out, "");
+    assert_non_null(strstr(result.err, "--view"));
+    assert_non_null(strstr(result.err, "direct"));
 }
 
 static void predict__counts_a_shared_layer_once(void **state)
@@ -454,9 +525,13 @@ int main(int argc, char **argv)
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
     const struct CMUnitTest measured[] = {
         TEST(predict__is_what_compare_measures),
+        TEST(predict__is_what_compare_measures_in_a_user_namespace),
+        TEST(predict__is_what_compare_measures_without_mounts),
         TEST(predict__names_a_file_system_that_holds_it),
     };
     const struct CMUnitTest tests[] = {
+        TEST(predict__knows_who_has_mount_points),
+        TEST(predict__refuses_a_view_there_is_not),
         TEST(predict__counts_a_shared_layer_once),
         TEST(predict__of_a_stored_image_is_the_same),
         TEST(predict__fits_80_columns),
