@@ -304,6 +304,23 @@ static int no_ref(const char *ref, struct ol_error *err)
     return ol_error_set(err, -EINVAL, "a root file system has no image named '%s'", ref);
 }
 
+/* "dir:" of skopeo is its own, for looking at: blobs named by digest beside the manifest a registry
+ * would have. An unfinished one has no manifest. The file "version" is in all of them. */
+static int refuse_skopeo_dir(const struct ol_archive *archive, struct ol_error *err)
+{
+    static const char says[] = "Directory Transport Version:";
+    ol_auto_error struct ol_error none = OL_ERROR_INIT; /* whatever else it is may be an image */
+    ol_auto_buf struct ol_buf text = OL_BUF_INIT;
+
+    if (ol_archive_read(archive, "version", sizeof says + 16, &text, &none) < 0 ||
+        strncmp(ol_buf_str(&text), says, sizeof says - 1) != 0)
+        return 0;
+    return ol_error_set(
+        err, -ENOTSUP,
+        "a directory of skopeo's 'dir:', which is no format to keep images in; make "
+        "an OCI layout of it: skopeo copy dir:DIR oci:LAYOUT:TAG");
+}
+
 /* The images keep the archive. @return 0, negative errno, or 1: a root file system is what is left.
  */
 static int open_known(const char *source, const struct ol_image_want *want, bool prefer_oci,
@@ -311,8 +328,10 @@ static int open_known(const char *source, const struct ol_image_want *want, bool
 {
     enum ol_image_format format = OL_IMAGE_ROOTFS_TAR;
     const char *stray;
-    int r = archive_format(archive, prefer_oci, &format, err);
+    int r = refuse_skopeo_dir(archive, err);
 
+    if (r == 0)
+        r = archive_format(archive, prefer_oci, &format, err);
     if (r < 0)
         return r;
     if (format != OL_IMAGE_ROOTFS_TAR)

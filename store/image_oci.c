@@ -105,8 +105,9 @@ static int read_json_blob(const struct ol_archive *archive, const struct descrip
 /* A manifest found in the index. */
 struct candidate {
     struct descriptor desc;
-    const char *name; /* borrowed from the index; NULL: it has none */
-    bool here;        /* for the platform of this machine */
+    const char *name;  /* borrowed from the index; NULL: it has none */
+    bool here;         /* for the platform of this machine */
+    char platform[64]; /* "os/architecture" for messages, cut if need be; "" when not said */
 };
 
 /* Choosing manifests. */
@@ -156,6 +157,16 @@ static bool platform_is(const json_t *desc, const char *os, const char *arch)
            strcmp(have_arch, arch) == 0;
 }
 
+static void platform_text(const json_t *desc, char *text, size_t size)
+{
+    const json_t *platform = json_object_get(desc, "platform");
+    const char *os = ol_json_string(platform, "os");
+    const char *arch = ol_json_string(platform, "architecture");
+
+    if (os != NULL && arch != NULL)
+        (void)snprintf(text, size, "%s/%s", os, arch);
+}
+
 static int consider(struct choice *c, const json_t *json, const char *name, struct ol_error *err)
 {
     struct candidate found = {.name = name, .here = platform_is(json, "linux", c->arch)};
@@ -164,6 +175,7 @@ static int consider(struct choice *c, const json_t *json, const char *name, stru
 
     if (r < 0)
         return r;
+    platform_text(json, found.platform, sizeof found.platform);
     found.desc.type = "";                        /* the JSON may be gone before it is asked for */
     if (platform_is(json, "unknown", "unknown")) /* an attestation of BuildKit, not an image */
         return 0;
@@ -276,12 +288,48 @@ static const struct candidate *only(const struct choice *c, const struct group *
     return nth(c, group, true, 1) == NULL ? nth(c, group, true, 0) : NULL;
 }
 
+/* Whether all of the group have one name, or none: a list of platforms, among which no name can
+ * choose. @return the first of them, or NULL */
+static const struct candidate *platform_list(const struct choice *c, const struct group *group)
+{
+    const struct candidate *first = NULL;
+
+    for (size_t i = 0; i < c->count; i++) {
+        const struct candidate *x = &c->items[i];
+        if (!in_group(x, group))
+            continue;
+        if (first == NULL)
+            first = x;
+        if (x->here || x->platform[0] == '\0' ||
+            !in_group(x, &(const struct group){.name = first->name}))
+            return NULL;
+    }
+    return first;
+}
+
+static int no_platform(const struct choice *c, const struct group *group, const char *name,
+                       struct ol_error *err)
+{
+    ol_auto_buf struct ol_buf platforms = OL_BUF_INIT;
+
+    for (size_t i = 0; i < c->count && platforms.len < 1024; i++)
+        if (in_group(&c->items[i], group)) /* without memory the message only gets shorter */
+            (void)ol_buf_printf(&platforms, "%s%s", platforms.len > 0 ? ", " : "",
+                                c->items[i].platform);
+    return ol_error_set(err, -EINVAL, "%s%s%sholds images that are not for this machine (%s)",
+                        name != NULL ? "'" : "", name != NULL ? name : "", name != NULL ? "' " : "",
+                        ol_buf_str(&platforms));
+}
+
 static int ask(const struct choice *c, const struct group *group, struct ol_error *err)
 {
     ol_auto_buf struct ol_buf names = OL_BUF_INIT;
     const struct candidate *x;
     unsigned count = 0;
 
+    x = platform_list(c, group);
+    if (x != NULL)
+        return no_platform(c, group, x->name, err);
     for (; names.len < 1024 && (x = nth(c, group, false, count)) != NULL; count++) {
         /* without memory the message only gets shorter */
         (void)ol_buf_printf(&names, "%s%s", names.len > 0 ? ", " : "",
@@ -402,6 +450,8 @@ static int read_image(struct reading *x, const struct candidate *chosen, struct 
     if (parts == NULL)
         return ol_error_nomem(err);
     r = read_json_blob(x->choice->archive, &chosen->desc, &manifest, err);
+    if (r == -ENOENT && chosen->here) /* `skopeo copy --multi-arch index-only` leaves it out */
+        r = ol_error_wrap(err, r, "the image for this machine is listed but not there");
     if (r == 0)
         r = read_manifest(x->choice->archive, manifest, parts, err);
     return r < 0 ? r : add_name(x, parts, chosen->name, err);

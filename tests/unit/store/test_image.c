@@ -6,11 +6,13 @@
 
 #include "common/layer/layer.h"
 #include "store/image.h"
+#include "store/image_internal.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
 #include <sys/stat.h>
+#include <sys/utsname.h>
 #include <unistd.h>
 
 struct fixture {
@@ -413,6 +415,70 @@ static void image__picks_an_oci_image_by_name(void **state)
     refuse(*state, ol_ptr_steal(wrong), -ENOENT, "'v2'");
 }
 
+/* A layout of one name, which is a list of the same image for two platforms: what `skopeo copy
+ * --all` makes of a list. */
+static char *list_of(struct fixture *f, const char *arch, const char *other_arch)
+{
+    struct tarball tar = TARBALL_INIT;
+    struct layout l;
+    struct parts p;
+    ol_auto_free char *other = NULL;
+    ol_auto_free char *list = NULL;
+    struct blob other_blob;
+    struct blob list_blob;
+
+    parts_make(&p);
+    layout_make(&l, &p, OCI_TAR);
+    other = text_of("%s ", l.manifest); /* the same image, but another manifest */
+    other_blob = blob_of(other, strlen(other));
+    list = text_of(
+        "{\"schemaVersion\":2,\"manifests\":["
+        "{\"mediaType\":\"application/vnd.oci.image.manifest.v1+json\",\"digest\":\"%s\","
+        "\"size\":%zu,\"platform\":{\"os\":\"linux\",\"architecture\":\"%s\"}},"
+        "{\"mediaType\":\"application/vnd.oci.image.manifest.v1+json\",\"digest\":\"%s\","
+        "\"size\":%zu,\"platform\":{\"os\":\"linux\",\"architecture\":\"%s\"}}]}",
+        other_blob.digest, other_blob.len, other_arch, l.manifest_blob.digest, l.manifest_blob.len,
+        arch);
+    list_blob = blob_of(list, strlen(list));
+    free(l.index);
+    l.index = text_of("{\"schemaVersion\":2,\"manifests\":[{\"mediaType\":"
+                      "\"application/vnd.oci.image.index.v1+json\",\"digest\":\"%s\",\"size\":%zu,"
+                      "\"annotations\":{\"org.opencontainers.image.ref.name\":\"v1\"}}]}",
+                      list_blob.digest, list_blob.len);
+    add_layout(&tar, &p, &l);
+    tarball_add_file(&tar, list_blob.path, list);
+    /* the blob of the other platform is left out, as by `skopeo copy --multi-arch index-only` */
+    tarball_end(&tar);
+    layout_fini(&l);
+    parts_fini(&p);
+    return save(f, &tar, "list.tar");
+}
+
+static void image__picks_what_is_for_this_machine(void **state)
+{
+    struct utsname uts;
+    ol_auto_free char *path = NULL;
+
+    assert_int_equal(uname(&uts), 0);
+    path = list_of(*state, ol_go_arch(uts.machine), "pdp11");
+    assert_image(*state, path, OL_IMAGE_OCI_LAYOUT);
+}
+
+static void image__tells_which_platforms_a_list_has(void **state)
+{
+    refuse(*state, list_of(*state, "vax", "pdp11"), -EINVAL,
+           "'v1' holds images that are not for this machine (linux/pdp11, linux/vax)");
+}
+
+static void image__tells_which_platform_a_list_lacks(void **state)
+{
+    struct utsname uts;
+
+    assert_int_equal(uname(&uts), 0);
+    refuse(*state, list_of(*state, "pdp11", ol_go_arch(uts.machine)), -ENOENT,
+           "for this machine is listed but not there");
+}
+
 /* --- Refusing --- */
 
 static void image__refuses_what_is_no_image(void **state)
@@ -583,6 +649,46 @@ static void image__refuses_image_archives_without_a_manifest(void **state)
     parts_fini(&p);
 }
 
+#define SKOPEO_DIR "Directory Transport Version: 1.1\n"
+
+/* "dir:" of skopeo: the manifest of a registry in manifest.json, blobs beside it; only its file
+ * "version" tells. An unfinished one has no manifest. */
+static void image__refuses_a_directory_of_skopeos_in_words(void **state)
+{
+    struct fixture *f = *state;
+    struct tarball tar = TARBALL_INIT;
+
+    test_mkdir(f->dir.fd, "dir", 0755);
+    test_write(f->dir.fd, "dir/version", SKOPEO_DIR);
+    test_write(f->dir.fd, "dir/" V1_A, "a layer");
+    refuse(f, text_of("%s/dir", f->dir.path), -ENOTSUP, "skopeo copy dir:");
+    test_write(f->dir.fd, "dir/manifest.json", "{\"schemaVersion\":2,\"layers\":[]}");
+    refuse(f, text_of("%s/dir", f->dir.path), -ENOTSUP, "skopeo copy dir:");
+    tarball_add_file(&tar, V1_A, "a layer");
+    tarball_add_file(&tar, "manifest.json", "{\"schemaVersion\":2,\"layers\":[]}");
+    tarball_add_file(&tar, "version", SKOPEO_DIR);
+    tarball_end(&tar);
+    refuse(f, save(f, &tar, "dir.tar"), -ENOTSUP, "skopeo copy dir:");
+}
+
+static void image__a_file_called_version_says_nothing(void **state)
+{
+    struct fixture *f = *state;
+    struct ol_image *image;
+    ol_auto_free char *path = text_of("%s/tree", f->dir.path);
+
+    test_mkdir(f->dir.fd, "tree", 0755);
+    test_write(f->dir.fd, "tree/version", "1.1\n");
+    image = open_image(f, path);
+    assert_int_equal(ol_image_format_of(image), OL_IMAGE_ROOTFS_DIR);
+    ol_image_free(image);
+    assert_int_equal(unlinkat(f->dir.fd, "tree/version", 0), 0);
+    test_mkdir(f->dir.fd, "tree/version", 0755);
+    image = open_image(f, path);
+    assert_int_equal(ol_image_format_of(image), OL_IMAGE_ROOTFS_DIR);
+    ol_image_free(image);
+}
+
 static void image__refuses_an_unknown_layout_version(void **state)
 {
     struct fixture *f = *state;
@@ -644,6 +750,9 @@ int main(void)
         TEST(image__asks_which_of_several),
         TEST(image__picks_the_one_named),
         TEST(image__picks_an_oci_image_by_name),
+        TEST(image__picks_what_is_for_this_machine),
+        TEST(image__tells_which_platforms_a_list_has),
+        TEST(image__tells_which_platform_a_list_lacks),
         TEST(image__refuses_what_is_no_image),
         TEST(image__refuses_malformed_manifests),
         TEST(image__refuses_foreign_layers_of_docker),
@@ -653,6 +762,8 @@ int main(void)
         TEST(image__refuses_malformed_indexes),
         TEST(image__verifies_manifests_against_their_digest),
         TEST(image__refuses_image_archives_without_a_manifest),
+        TEST(image__refuses_a_directory_of_skopeos_in_words),
+        TEST(image__a_file_called_version_says_nothing),
         TEST(image__refuses_an_unknown_layout_version),
         TEST(image__survives_random_damage),
     };
