@@ -40,6 +40,14 @@ static void set_environment(const char *const *env)
     }
 }
 
+void program_default_signals(void)
+{
+    static const int signals[] = {SIGHUP, SIGINT, SIGQUIT, SIGTERM};
+
+    for (size_t i = 0; i < OL_ARRAY_LEN(signals); i++)
+        (void)signal(signals[i], SIG_DFL); /* cannot fail for these */
+}
+
 static void become_program(const struct program_run *run, const int out[2], const int err[2])
 {
     const char **argv;
@@ -54,6 +62,7 @@ static void become_program(const struct program_run *run, const int out[2], cons
         dup2(err[1], 2) < 0 || (run->cwd != NULL && chdir(run->cwd) < 0))
         _exit(126);
     (void)prctl(PR_SET_PDEATHSIG, SIGKILL); /* a test that failed meanwhile leaves nothing */
+    program_default_signals();
     if (run->uid != 0 && (setgid(run->uid) < 0 || setuid(run->uid) < 0))
         _exit(126);
     argv[0] = "overlab";

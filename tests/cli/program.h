@@ -45,6 +45,10 @@ void program_more(const struct program_run *run, const char *const *words,
 void program_expect(const struct program_run *run, const char *const *words, int status,
                     struct program_result *ret);
 
+/** In a child: signals end it as they do in the foreground; a job in the background, or of nohup,
+ * inherits that they are ignored. */
+void program_default_signals(void);
+
 /** The program's path, for shell pipelines. */
 const char *program_path(void);
 

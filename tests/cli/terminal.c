@@ -22,6 +22,7 @@ static void become(const char *const *args)
     argv = calloc(n + 2, sizeof *argv);
     if (argv == NULL || prctl(PR_SET_PDEATHSIG, SIGKILL) < 0)
         _exit(126);
+    program_default_signals();
     argv[0] = "overlab";
     memcpy(argv + 1, args, n * sizeof *argv);
     (void)execv(program_path(), (char **)(uintptr_t)argv); /* execv changes none of them */

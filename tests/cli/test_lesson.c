@@ -343,7 +343,7 @@ static pid_t start_lesson(const struct fixture *f, int *ret_in)
     child = fork();
     assert_true(child >= 0);
     if (child == 0) {
-        (void)signal(SIGINT, SIG_DFL); /* a job in the background inherits SIG_IGN */
+        program_default_signals();
         if (dup2(in[0], STDIN_FILENO) < 0 || dup2(out, STDOUT_FILENO) < 0)
             _exit(126);
         execl(program_path(), "overlab", "--root", f->root, "lesson", "1", NULL);
