@@ -10,18 +10,17 @@ static atomic_ulong passed;
 static atomic_ulong target;
 static atomic_bool delivered;
 static void (*_Atomic instead_of_failing)(void);
-static void (*_Atomic watcher)(void);
+static void (*_Atomic watcher)(const char *where);
 
 #if OL_FAULTS
 bool ol_fault_hit(const char *where)
 {
     void (*instead)(void);
-    void (*watch)(void) = atomic_load_explicit(&watcher, memory_order_relaxed);
+    void (*watch)(const char *) = atomic_load_explicit(&watcher, memory_order_relaxed);
     unsigned long n = atomic_fetch_add_explicit(&passed, 1, memory_order_relaxed) + 1;
 
     if (watch != NULL)
-        watch();
-    (void)where; /* for a breakpoint: gdb shows which call was failed */
+        watch(where); /* and for a breakpoint: gdb shows which call was failed */
     if (n != atomic_load_explicit(&target, memory_order_relaxed))
         return false;
     atomic_store(&delivered, true);
@@ -48,7 +47,7 @@ void ol_fault_arm_with(unsigned long nth, void (*instead)(void))
     atomic_store(&target, nth);
 }
 
-void ol_fault_watch(void (*fn)(void))
+void ol_fault_watch(void (*fn)(const char *where))
 {
     atomic_store(&watcher, fn);
 }

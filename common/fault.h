@@ -30,9 +30,9 @@ void ol_fault_arm(unsigned long nth);
  * process there. */
 void ol_fault_arm_with(unsigned long nth, void (*instead)(void));
 
-/** Call fn at every fault point, in whatever thread passes it, before what it stands for is done;
- * NULL ends that. For tests that look at each state in between. */
-void ol_fault_watch(void (*fn)(void));
+/** Call fn with the name of every fault point, in whatever thread passes it, before what it stands
+ * for is done; NULL ends that. For tests that look at each state in between. */
+void ol_fault_watch(void (*fn)(const char *where));
 
 /** Fault points passed since ol_fault_arm(); also counts when disarmed. 0 without OL_FAULTS. */
 unsigned long ol_fault_passed(void);

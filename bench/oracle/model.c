@@ -94,7 +94,6 @@ static int split_specials(struct ol_mtree *tree)
 static void run(struct ol_running *running, int sign)
 {
     running->now += sign;
-    running->made += sign > 0 ? 1 : 0;
     if (running->now > running->peak)
         running->peak = running->now;
 }
@@ -139,7 +138,7 @@ static int begin_running(struct ol_model *model)
     model->running[OL_RUNNING_CLONE_ALL].now = clone.directory;
     model->running[OL_RUNNING_COPY].now = ol_inode_kinds_total(&copy);
     for (size_t i = 0; i < OL_RUNNING_LAWS; i++)
-        model->running[i].peak = model->running[i].made = model->running[i].now;
+        model->running[i].peak = model->running[i].start = model->running[i].now;
     model->merged.live_peak = model->merged.live;
     model->merged.watch = watch_merged;
     model->merged.watch_data = model;

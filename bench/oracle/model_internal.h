@@ -9,8 +9,7 @@
 
 /* Inodes a layer's tree needs that no other layer shares, while its entries are applied. */
 struct ol_running {
-    int64_t now, peak;
-    int64_t made; /* as if nothing had been freed: no order of the entries is higher */
+    int64_t start, now, peak;
 };
 enum ol_running_law { OL_RUNNING_CLONE, OL_RUNNING_CLONE_ALL, OL_RUNNING_COPY, OL_RUNNING_LAWS };
 
@@ -23,6 +22,15 @@ struct ol_model {
     bool stacks_differ;                         /* ol_model_stacks_differ() */
     uint32_t layer; /* number of the layer being fed, from 1; 0 before */
 };
+
+/**
+ * The layer just fed is what a container changed, so its tar will be the one a diff writes, whose
+ * order is another than that of the changes: correct the peaks.
+ * @param below  another model of the image below, which is fed with that tar, and only good to be
+ *               freed afterwards; NULL where no change frees anything: then every order is the same
+ * @return 0 or -ENOMEM
+ */
+int ol_model_diffed(struct ol_model *model, struct ol_model *below, struct ol_error *err);
 
 /** The last layer's own tree. */
 static inline const struct ol_mtree *ol_model_own(const struct ol_model *model)

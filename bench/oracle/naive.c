@@ -84,7 +84,10 @@ static int remove_path(struct ol_mnaive *naive, const char *path)
 {
     int r = ol_upper_unlink(&naive->upper, path);
 
-    return r == -EISDIR ? ol_upper_remove_dir(&naive->upper, path) : r;
+    if (r != -EISDIR)
+        return r;
+    r = ol_upper_bound_removal(&naive->upper, path);
+    return r < 0 ? r : ol_upper_remove_dir(&naive->upper, path);
 }
 
 int ol_mnaive_removed(struct ol_mnaive *naive, const struct ol_mtree *merged, uint32_t node)

@@ -12,33 +12,66 @@ enum {
     OVERLAY_LAYER_BESIDE = 4,  /* layer directory, upper, work, lower-id */
     OVERLAY2_BASE_BESIDE = 4,  /* layer directory, diff, which is replaced likewise, link, l/ */
     OVERLAY2_LAYER_BESIDE = 6, /* and work, lower */
-    OVERLAY2_MOUNT_BESIDE = 9, /* of those but diff; work/work, merged, the mark, a kernel's own */
-    MOUNTING = 2, /* slack found by random stories; presumably what a mount tries in work/work */
-    OVERLAY2_BASE_NAIVE = 4, /* layer directory, link, l/, the mark: diff itself is filled */
-    SNAPSHOT_BESIDE = 2,     /* snapshot directory, work */
+    OVERLAY2_BASE_NAIVE = 4,   /* layer directory, link, l/, the mark: diff itself is filled */
+    OVERLAY2_MOUNT_BESIDE = 8, /* and work, lower, work/work, merged */
+    SNAPSHOT_BESIDE = 2,       /* snapshot directory, work */
 };
+
+/* What the kernel has in work/work for a moment, while it does one thing there. */
+enum {
+    /* A mount that can be written to tries a rename that leaves a whiteout
+     * (ovl_check_rename_whiteout): a file, and the whiteout in the place it came from. The cached
+     * whiteout of the mount before is gone by then: work/work was made anew. */
+    RENAME_TRIED = 2,
+    /* Made there, then put in the place of what only then goes: the first whiteout over a file
+     * of the upper (ovl_cleanup_and_whiteout), an empty directory over one that held whiteouts
+     * (ovl_clear_empty). */
+    MADE_ASIDE = 1,
+};
+
+static struct ol_peak exactly(int64_t inodes)
+{
+    return (struct ol_peak){.inodes = inodes, .least = inodes};
+}
+
+static struct ol_peak between(int64_t least, int64_t most)
+{
+    return (struct ol_peak){.inodes = most, .least = least, .estimate = least < most};
+}
+
+static int64_t more_of(int64_t a, int64_t b)
+{
+    return a > b ? a : b;
+}
 
 static int64_t own_peak(const struct ol_model *model)
 {
     return ol_model_own(model)->live_peak;
 }
 
+/* The kernel fills the upper directory: what it does within one call is bounded, not followed. */
 static int naive_peak(const struct ol_model *model, bool base, struct ol_peak *ret)
 {
+    const struct ol_mtree *upper;
+    int64_t mounting;
+
     if (model->naive == NULL)
         return -ENOTSUP;
-    *ret = (struct ol_peak){.inodes = OVERLAY2_BASE_NAIVE + model->merged.live_peak};
-    if (!base)
-        *ret = (struct ol_peak){
-            .inodes = OVERLAY2_MOUNT_BESIDE + model->naive->upper.tree.live_peak, .estimate = true};
+    upper = &model->naive->upper.tree;
+    mounting = OVERLAY2_MOUNT_BESIDE + 1 + RENAME_TRIED; /* 1: diff, still empty */
+    *ret = base ? exactly(OVERLAY2_BASE_NAIVE + model->merged.live_peak)
+                : between(OVERLAY2_MOUNT_BESIDE + upper->live,
+                          more_of(mounting, OVERLAY2_MOUNT_BESIDE + upper->live_peak + MADE_ASIDE));
     return 0;
 }
 
-static enum ol_running_law running_law(enum ol_law law, bool base)
+static const struct ol_running *running_of(enum ol_law law, const struct ol_model *model, bool base)
 {
-    return law == OL_LAW_VFS               ? OL_RUNNING_COPY
-           : law == OL_LAW_OVERLAY || base ? OL_RUNNING_CLONE
-                                           : OL_RUNNING_CLONE_ALL;
+    if (law == OL_LAW_VFS)
+        return &model->running[OL_RUNNING_COPY];
+    if (law == OL_LAW_OVERLAY || base)
+        return &model->running[OL_RUNNING_CLONE];
+    return &model->running[OL_RUNNING_CLONE_ALL];
 }
 
 static int layer_peak(enum ol_law law, const struct ol_model *model, bool base, struct ol_peak *ret)
@@ -49,13 +82,13 @@ static int layer_peak(enum ol_law law, const struct ol_model *model, bool base, 
     case OL_LAW_OVERLAY:
     case OL_LAW_OVERLAY_CLONE_ALL:
         inodes = base ? OVERLAY_BASE_BESIDE : OVERLAY_LAYER_BESIDE;
-        inodes += model->running[running_law(law, base)].peak;
+        inodes += running_of(law, model, base)->peak;
         break;
     case OL_LAW_OVERLAY2:
         inodes = (base ? OVERLAY2_BASE_BESIDE : OVERLAY2_LAYER_BESIDE) + own_peak(model);
         break;
     case OL_LAW_VFS:
-        inodes = model->running[running_law(law, base)].peak;
+        inodes = running_of(law, model, base)->peak;
         break;
     case OL_LAW_SNAPSHOT:
         inodes = SNAPSHOT_BESIDE + (base ? model->merged.live_peak : own_peak(model));
@@ -66,67 +99,100 @@ static int layer_peak(enum ol_law law, const struct ol_model *model, bool base, 
     case OL_LAWS:
         break;
     }
-    *ret = (struct ol_peak){.inodes = inodes};
+    *ret = exactly(inodes);
     return 0;
 }
 
-static enum ol_law apply_law(const struct ol_held_way *way)
+static void add(struct ol_peak *peak, int64_t inodes)
 {
-    return way->law == OL_LAW_OVERLAY2_NAIVE && !way->mounts ? OL_LAW_OVERLAY2 : way->law;
+    peak->inodes += inodes;
+    peak->least += inodes;
 }
 
 int ol_held_layer_peak(const struct ol_held_way *way, const struct ol_model *model,
                        const struct ol_held_layer *parent, struct ol_peak *ret)
 {
-    int r = layer_peak(apply_law(way), model, parent == NULL, ret);
+    const bool native = way->law == OL_LAW_OVERLAY2_NAIVE && !way->mounts;
+    int r = layer_peak(native ? OL_LAW_OVERLAY2 : way->law, model, parent == NULL, ret);
 
     if (r == 0 && parent != NULL && !parent->is_parent && ol_law_marks_parents(way->law))
-        ret->inodes += OL_OVERLAY2_COMMITTED;
+        add(ret, OL_OVERLAY2_COMMITTED);
     return r;
 }
 
-/* The container is held mounted, and so is, under a naive diff, its init layer; what their last
- * mounts cached is gone. */
-static void add_mounts(const struct ol_held_container *container, struct ol_peak *peak)
+/* ---- commits ---- */
+
+static int64_t mount_point(const struct ol_held_container *container)
 {
     struct ol_inode_kinds mount;
-    const bool naive = container->way.naive_diff && container->way.law != OL_LAW_OVERLAY2;
 
     ol_law_container_mount(container->way.law, container->way.mounts, &mount);
-    peak->inodes += ol_inode_kinds_total(&mount) - (container->cached ? 1 : 0);
-    if (!naive)
-        return;
-    if (container->way.mounts) /* its mount point is there before what it frees is gone */
-        peak->inodes += ol_inode_kinds_total(&mount) + MOUNTING;
-    peak->estimate = container->way.mounts || container->init_cached;
+    return ol_inode_kinds_total(&mount);
 }
 
-/* A full tree is filled from a tar whose order is not the one the model was fed in: with what was
- * freed, the peak depends on it. */
-static void forget_order(const struct ol_held_container *container, const struct ol_model *model,
-                         struct ol_peak *peak)
+/*
+ * Legacy overlay. The diff is a thread of its own, and a naive one uses the init layer before it
+ * writes its first entry and until it has written the last: it is mounted, which frees what its
+ * last mount cached (the direct view frees it likewise). The clone does not wait for that, the
+ * entries have to; the diff does not wait until what it wrote is applied.
+ */
+static struct ol_peak overlay_commit(const struct ol_held_container *container,
+                                     const struct ol_model *model)
 {
-    enum ol_law law = container->way.law;
-    const struct ol_running *running = &model->running[running_law(law, false)];
+    const struct ol_running *running = running_of(container->way.law, model, false);
+    const int64_t cached = container->init_cached ? 1 : 0;
+    const int64_t mount = mount_point(container);
+    int64_t cloned = running->start;
+    struct ol_peak peak;
 
-    if (law != OL_LAW_OVERLAY && law != OL_LAW_OVERLAY_CLONE_ALL && law != OL_LAW_VFS)
-        return;
-    peak->inodes += running->made - running->peak;
-    peak->estimate = peak->estimate || running->made != running->now;
+    if (!container->way.naive_diff)
+        return exactly(OVERLAY_LAYER_BESIDE + running->peak);
+    if (container->way.mounts) /* its mount point is there before what it frees is gone */
+        cloned += mount + more_of(0, RENAME_TRIED - cached);
+    peak = between(running->peak - cached, more_of(cloned, running->peak - cached + mount));
+    add(&peak, OVERLAY_LAYER_BESIDE);
+    return peak;
 }
 
-/* Unpacked without a mount, each name the naive diff lists as gone is an inode. The one more
- * was found by random stories; presumably a cached whiteout that is there still. */
-static int at_least_listed(const struct ol_model *model, struct ol_peak *peak)
+/* Unpacked without a mount beside the empty diff, each name the naive diff lists as gone is an
+ * inode, and none goes again. */
+static int listed_commit(const struct ol_model *model, struct ol_peak *ret)
 {
     struct ol_inode_kinds listed;
-    int64_t inodes;
     int r = ol_law_listed_layer(model, &listed);
 
-    inodes = ol_inode_kinds_total(&listed) + 1;
-    if (r == 0 && peak->inodes < inodes)
-        peak->inodes = inodes;
+    if (r < 0)
+        return r;
+    listed.bookkeeping = OVERLAY2_LAYER_BESIDE;
+    *ret = exactly(ol_inode_kinds_total(&listed));
+    return 0;
+}
+
+/* The diff mounts the init layer, which is read-only as a parent is. */
+static int naive_commit(const struct ol_held_container *container, const struct ol_model *model,
+                        struct ol_peak *ret)
+{
+    int r = naive_peak(model, false, ret);
+
+    ret->inodes += mount_point(container);
     return r;
+}
+
+/* Beside the container, which is held. */
+static int commit_peak(const struct ol_held_container *container, const struct ol_model *model,
+                       struct ol_peak *ret)
+{
+    switch (container->way.law) {
+    case OL_LAW_OVERLAY:
+    case OL_LAW_OVERLAY_CLONE_ALL:
+        *ret = overlay_commit(container, model);
+        return 0;
+    case OL_LAW_OVERLAY2_NAIVE:
+        return container->way.mounts ? naive_commit(container, model, ret)
+                                     : listed_commit(model, ret);
+    default:
+        return layer_peak(container->way.law, model, false, ret);
+    }
 }
 
 int ol_held_commit_peak(const struct ol_held_container *container, const struct ol_model *model,
@@ -134,17 +200,11 @@ int ol_held_commit_peak(const struct ol_held_container *container, const struct 
 {
     int r = 0;
 
-    *ret = (struct ol_peak){0};
+    *ret = exactly(0);
     if (container->way.law == OL_LAW_SNAPSHOT || container->way.law == OL_LAW_NULL)
         return 0;
-    r = layer_peak(apply_law(&container->way), model, false, ret);
-    if (r == 0)
-        add_mounts(container, ret);
-    if (r == 0)
-        forget_order(container, model, ret);
-    if (r == 0 && container->way.law == OL_LAW_OVERLAY2_NAIVE && !container->way.mounts)
-        r = at_least_listed(model, ret);
-    if (container->way.law == OL_LAW_OVERLAY2_NAIVE)
-        ret->estimate = true; /* the tar lists what the model has as opaque directories */
+    r = commit_peak(container, model, ret);
+    if (r == 0) /* mounted, and what its last mount cached is gone */
+        add(ret, mount_point(container) - (container->cached ? 1 : 0));
     return r;
 }

@@ -7,7 +7,8 @@
  * A peak is the highest number of inodes in the driver's home at any moment of the step, less the
  * number before it: 0 or more. It is exact for entries applied one after the other; several threads
  * can only be late with what they make, and then stay below it. Scratch space outside the home, as
- * moby's chroot helper makes, is not in it, nor is what a driver tries once when it is first used.
+ * moby's chroot helper makes, is not in it, nor is what a driver tries once when it is first used,
+ * nor what has no name (the file with which a mount tries O_TMPFILE).
  */
 #ifndef OL_BENCH_ORACLE_PEAK_H
 #define OL_BENCH_ORACLE_PEAK_H
@@ -15,11 +16,18 @@
 #include "bench/oracle/held.h"
 
 struct ol_peak {
-    int64_t inodes;
-    /* No moment is higher, but this one may not come: through a mount (overlay2:diff=naive) the
-     * kernel's own temporary objects are not followed; the mount of the init layer may be gone
-     * before the layer that is made is at its largest; of a commit that frees something of a
-     * full tree, the order within its tar is not known. */
+    int64_t inodes; /* no moment is higher */
+    int64_t least;  /* some moment is at least as high; inodes, where that is exact */
+    /*
+     * least and inodes differ. That is so
+     * - of a commit of legacy overlay by a naive diff: it uses the init layer from another thread,
+     *   and nothing says what has been cloned or applied when it begins and ends with that. Mounted
+     *   that is the mount point and what the kernel tries for a moment while it mounts; in the
+     *   direct view the cached whiteout that goes, and only where nothing is higher than the clone;
+     * - where layers are applied through a mount (overlay2:diff=naive): the objects the kernel has
+     *   in the work directory within one call, and the order in which several threads remove a
+     *   directory with all that is in it, are bounded and not followed.
+     */
     bool estimate;
 };
 

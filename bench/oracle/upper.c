@@ -455,6 +455,44 @@ int ol_upper_remove_dir(struct ol_upper *upper, const char *path)
     return positive ? put_whiteout(upper, &spot) : 0;
 }
 
+/* Directories below (and this one) that only lowers have. */
+static uint32_t lower_dirs(const struct ol_upper *upper, const struct place *dir)
+{
+    uint32_t count = in_upper(dir) ? 0 : 1;
+
+    for (unsigned i = 0; i < dir->n; i++) {
+        const struct ol_mtree *tree = tree_of(upper, dir->at[i].tree);
+        uint32_t node = tree->nodes[dir->at[i].node].first_child;
+
+        for (; node != OL_M_NONE; node = tree->nodes[node].next) {
+            const char *name = ol_mtree_name(tree, node);
+            struct found found = look_up(upper, dir, name, strlen(name));
+
+            if (found.is_dir && found.dir.at[0].tree == dir->at[i].tree) /* once for each name */
+                count += lower_dirs(upper, &found.dir);
+        }
+    }
+    return count;
+}
+
+int ol_upper_bound_removal(struct ol_upper *upper, const char *path)
+{
+    struct spot spot;
+    uint32_t bound;
+    int r = find_spot(upper, upper, path, &spot);
+
+    if (r < 0)
+        return r;
+    if (!spot.found.there || !spot.found.is_dir)
+        return spot.found.there ? -ENOTDIR : -ENOENT;
+    bound = upper->tree.live + lower_dirs(upper, &spot.found.dir);
+    if (upper->cached == OL_M_NONE)
+        bound++;
+    if (upper->tree.live_peak < bound)
+        upper->tree.live_peak = bound;
+    return 0;
+}
+
 const struct ol_minode *ol_upper_inode(const struct ol_upper *upper, const char *path)
 {
     struct spot spot;

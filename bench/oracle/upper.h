@@ -48,6 +48,11 @@ int ol_upper_rename(struct ol_upper *upper, const char *path, const char *target
 int ol_upper_link(struct ol_upper *upper, const char *path, const char *target);
 /** A directory with everything in it. */
 int ol_upper_remove_dir(struct ol_upper *upper, const char *path);
+/**
+ * Before that: raise the highest count of the tree to what no order of removing is above, with
+ * every directory below copied up while nothing is gone yet. @return 0 or negative errno
+ */
+int ol_upper_bound_removal(struct ol_upper *upper, const char *path);
 
 /** The inode seen under the name, in the upper or in a lower; NULL: there is none. Two names of one
  * inode give the same pointer. */

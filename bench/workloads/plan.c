@@ -588,6 +588,31 @@ static int feed(struct ol_model *model, const struct ol_plan *plan, struct ol_er
     return r;
 }
 
+/* What leaves fewer inodes than there were, in some law. */
+static bool frees(const struct ol_plan *plan)
+{
+    for (size_t i = 0; i < plan->count; i++) {
+        const enum ol_op_kind kind = plan->ops[i].kind;
+        if (kind == OL_OP_DELETE || kind == OL_OP_RENAME || kind == OL_OP_REPLACE)
+            return true;
+    }
+    return false;
+}
+
+/* The model gets the layer in the order of the changes, and its peaks from that of the diff. */
+static int feed_plan(struct ol_model *model, const struct ol_plan *plan, struct ol_error *err)
+{
+    struct ol_model *below = NULL;
+    int r = frees(plan) ? ol_model_copy(model, &below, err) : 0;
+
+    if (r == 0)
+        r = feed(model, plan, err);
+    if (r == 0)
+        r = ol_model_diffed(model, below, err);
+    ol_model_free(below);
+    return r;
+}
+
 static int make_plan(struct planner *p, const struct ol_change_mix *mix, struct ol_error *err)
 {
     int r = choose_replaced(p->model, &p->random, &p->picks, mix->replace, err);
@@ -602,7 +627,7 @@ static int make_plan(struct planner *p, const struct ol_change_mix *mix, struct 
     r = predict(p->plan, p->model);
     if (r < 0)
         return ol_error_sys(err, -r, "cannot predict what the changes leave behind");
-    return feed(p->model, p->plan, err);
+    return feed_plan(p->model, p->plan, err);
 }
 
 int ol_plan_make(struct ol_model *model, const struct ol_change_mix *mix, uint64_t change_bytes,
@@ -654,7 +679,7 @@ static int fill_list(struct ol_plan *plan, struct ol_model *model, const struct 
         return ol_error_nomem(err);
     r = predict(plan, model);
     return r < 0 ? ol_error_sys(err, -r, "cannot predict what the changes leave behind")
-                 : feed(model, plan, err);
+                 : feed_plan(model, plan, err);
 }
 
 int ol_plan_list(struct ol_model *model, const struct ol_op *ops, size_t count,
@@ -688,6 +713,8 @@ static int make_replay(struct ol_plan *plan, struct ol_model *model, const struc
         plan->unpredicted = r < 0 && r != -ENOMEM;
         r = r == -ENOMEM ? ol_error_nomem(err) : 0;
     }
+    if (r == 0)
+        r = ol_model_diffed(model, below, err);
     ol_model_free(below);
     return r;
 }

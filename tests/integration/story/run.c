@@ -67,14 +67,16 @@ static void check(struct world *world, struct teller *t, const char *step,
     check_kind(world, t, step, "bookkeeping", m.bookkeeping, p->bookkeeping);
 }
 
-static void check_peak(struct world *world, const struct teller *t, const char *step,
-                       int64_t measured, const struct ol_peak *predicted)
+static void check_peak(struct world *world, const struct teller *t, const char *step, int64_t peak,
+                       const struct ol_peak *predicted)
 {
-    int64_t peak = measured - ol_inode_kinds_total(&t->usage.kinds);
-
-    if (predicted->estimate ? peak > predicted->inodes : peak != predicted->inodes)
-        fail_story(world, "%s, %s: at most %" PRId64 " inodes more measured, %" PRId64 " predicted",
-                   t->name, step, peak, predicted->inodes);
+    if (predicted->estimate != (predicted->least != predicted->inodes))
+        fail_story(world, "%s, %s: an estimate, and is none", t->name, step);
+    if (peak < predicted->least || peak > predicted->inodes)
+        fail_story(world,
+                   "%s, %s: at most %" PRId64 " inodes more measured, %" PRId64
+                   " predicted, %" PRId64 " at least",
+                   t->name, step, peak, predicted->inodes, predicted->least);
 }
 
 /* ---- layers ---- */

@@ -67,7 +67,8 @@ void teller_commit(struct teller *t, unsigned container, unsigned image);
 void teller_drop(struct teller *t, unsigned container);
 void teller_remove(struct teller *t, unsigned image);
 
-/* Highest count of inodes in a home while something is done, from the fault points passed. */
+/* Highest count of inodes in a home while something is done, looked at from the fault points that
+ * are passed, less the count before. */
 void peak_begin(struct teller *t);
 int64_t peak_end(struct teller *t);
 
