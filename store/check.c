@@ -41,6 +41,23 @@ static int check_names(const struct ol_check *c)
     return r;
 }
 
+/* An ancestor that is there is met within as many steps as there are images. */
+static bool is_own_ancestor(const struct ol_images *images, const struct ol_stored_image *image)
+{
+    const struct ol_stored_image *at = image;
+
+    for (size_t steps = 0; steps < images->count && at->parent[0] != '\0'; steps++) {
+        const struct ol_image_entry *parent = ol_images_entry(images, at->parent);
+
+        if (parent == NULL)
+            return false;
+        at = &parent->image;
+        if (at == image)
+            return true;
+    }
+    return false;
+}
+
 static int check_parents(const struct ol_check *c)
 {
     int r = 0;
@@ -50,6 +67,8 @@ static int check_parents(const struct ol_check *c)
         if (image->parent[0] != '\0' && ol_images_entry(c->images, image->parent) == NULL)
             r = ol_check_tell(c, "image '%s' was made from image '%s', which is not there",
                               image->id, image->parent);
+        else if (is_own_ancestor(c->images, image))
+            r = ol_check_tell(c, "image '%s' is its own ancestor", image->id);
     }
     return r;
 }

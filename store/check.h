@@ -15,11 +15,11 @@ struct ol_check_options {
 };
 
 /**
- * Tell every problem: a name or a parent that leads nowhere, metadata without an image, a layer or
- * container that the driver has not, a layer that nobody uses, a driver layer named as the stores
- * name theirs that nobody owns, files a killed process left; records of containers that are none,
- * or without layers or image, layers without a record, a name twice, mounts of no container.
- * Nothing is changed.
+ * Tell every problem: a name or a parent that leads nowhere, an image that is its own ancestor,
+ * metadata without an image, a layer or container that the driver has not, a layer that nobody
+ * uses, a driver layer named as the stores name theirs that nobody owns, files a killed process
+ * left; records of containers that are none, or without layers or image, layers without a record, a
+ * name twice, mounts of no container. Nothing is changed.
  * @param containers  opened to be checked; NULL: only the rest
  * @return 0 also when there are problems; -ECANCELED; negative errno when the check could not be
  *         done

@@ -79,18 +79,27 @@ static const char *parent_of(const struct ol_images *images, const struct ol_par
     return entry != NULL ? entry->image.parent : "";
 }
 
-/* @param seen  per link: the walk that came by, from 1 */
+static int own_ancestor(const char *id, struct ol_error *err)
+{
+    return ol_error_set(err, -EBADMSG, "'manifest.json': image '%s' would be its own ancestor", id);
+}
+
+/*
+ * What the store says of its images may be damaged, and lead in a circle beside the archive: a walk
+ * has no more steps than there are images.
+ *
+ * @param seen  per link: the walk that came by, from 1
+ */
 static int walk_up(const struct ol_images *images, const struct ol_parent_link *links, size_t count,
                    size_t start, size_t *seen, struct ol_error *err)
 {
     const char *id = links[start].config->id;
 
-    while (*id != '\0') {
+    for (size_t steps = 0; *id != '\0'; steps++) {
         const struct ol_parent_link *link = find(links, count, id);
 
-        if (link != NULL && seen[link - links] == start + 1)
-            return ol_error_set(err, -EBADMSG,
-                                "'manifest.json': image '%s' would be its own ancestor", id);
+        if ((link != NULL && seen[link - links] == start + 1) || steps > count + images->count)
+            return own_ancestor(id, err);
         if (link != NULL && seen[link - links] != 0)
             return 0;
         if (link != NULL)

@@ -142,6 +142,21 @@ static void check__tells_a_name_and_a_parent_that_lead_nowhere(void **state)
     assert_int_equal(f->problems, 3);
 }
 
+static void check__tells_images_that_are_their_own_ancestors(void **state)
+{
+    struct fixture *f = *state;
+    ol_auto_free char *dir = in_store("imagedb/metadata/sha256", f->one);
+    ol_auto_free char *file = text_of("%s/parent", dir);
+
+    assert_true(mkdirat(f->base->dir.fd, dir, 0700) == 0 || errno == EEXIST);
+    test_write(f->base->dir.fd, file, f->two);
+    check(f, false);
+    assert_told(f, "is its own ancestor");
+    assert_told(f, f->one);
+    assert_told(f, f->two);
+    assert_int_equal(f->problems, 2);
+}
+
 static void check__tells_a_damaged_names_file(void **state)
 {
     struct fixture *f = *state;
@@ -312,6 +327,7 @@ int main(void)
         TEST(check__a_sound_store_has_no_problems),
         TEST(check__tells_a_config_that_is_not_its_name),
         TEST(check__tells_a_name_and_a_parent_that_lead_nowhere),
+        TEST(check__tells_images_that_are_their_own_ancestors),
         TEST(check__tells_a_damaged_names_file),
         TEST(check__tells_a_layer_that_is_not_in_the_store),
         TEST(check__tells_a_wrong_chain_id),

@@ -205,6 +205,42 @@ static void import__an_image_that_is_there_gets_its_parent_too(void **state)
     free(family.path);
 }
 
+/* By hand: the file that says what an image was made from. */
+static void write_parent(struct images_fixture *f, const char *id, const char *parent)
+{
+    ol_auto_free char *dir = text_of("images/imagedb/metadata/sha256/%s", id + strlen("sha256:"));
+    ol_auto_free char *file = text_of("%s/parent", dir);
+
+    assert_true(mkdirat(f->dir.fd, dir, 0700) == 0 || errno == EEXIST);
+    test_write(f->dir.fd, file, parent);
+}
+
+/* The parents on disk are as hostile as an archive's. */
+static void import__over_parents_in_a_circle_ends(void **state)
+{
+    ol_auto_error struct ol_error err = OL_ERROR_INIT;
+    struct images_fixture *f = *state;
+    char first[OL_DIGEST_SIZE];
+    char second[OL_DIGEST_SIZE];
+    struct family family;
+    struct imported got;
+
+    family_make(f, "", &family);
+    import_ok(f, family.path, &got);
+    free(family.path);
+    images_put(f, "first", NULL, NULL, first);
+    images_put(f, "second", first, NULL, second);
+    write_parent(f, first, second);
+    write_parent(f, family.parent, first);
+    images_reopen(f);
+    family_make(f, NULL, &family);
+    assert_int_equal(try_import(f, family.path, &got, &err), -EBADMSG);
+    assert_non_null(strstr(err.message, "its own ancestor"));
+    assert_true(strstr(err.message, first) != NULL || strstr(err.message, second) != NULL);
+    assert_parent(f, family.child, "");
+    free(family.path);
+}
+
 /* --- Formats --- */
 
 static void import__every_format_is_the_same_image(void **state)
@@ -485,6 +521,7 @@ int main(void)
         TEST(import__parents_of_the_archive_are_remembered),
         TEST(import__a_parent_outside_of_the_archive_is_none),
         TEST(import__an_image_that_is_there_gets_its_parent_too),
+        TEST(import__over_parents_in_a_circle_ends),
         TEST(import__every_format_is_the_same_image),
         TEST(import__an_archive_may_be_compressed_as_a_whole),
         TEST(import__an_oci_tag_gets_the_name_of_the_file),
