@@ -18,6 +18,7 @@
 #include <fcntl.h>
 #include <string.h>
 #include <sys/file.h>
+#include <sys/stat.h>
 
 #define ASIDE  "tmp-"
 #define RECORD "config.json"
@@ -96,7 +97,9 @@ int ol_container_files_open(struct ol_containers *containers, enum ol_containers
 
 bool ol_container_file_exists(const struct ol_containers *containers, const char *id)
 {
-    return ol_fs_exists(containers->dir_fd, id);
+    struct stat st;
+
+    return fstatat(containers->dir_fd, id, &st, AT_SYMLINK_NOFOLLOW) == 0 || errno != ENOENT;
 }
 
 /* --- reading --- */

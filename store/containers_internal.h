@@ -27,6 +27,7 @@ bool ol_container_file_is_aside(const char *name);
 /** Read and check one. ret may hold something after a failure, too: release it. */
 int ol_container_file_read(const struct ol_containers *containers, const char *id,
                            struct ol_container *ret, struct ol_error *err);
+/** False only where it is known not to be there: what has no record is removed. */
 bool ol_container_file_exists(const struct ol_containers *containers, const char *id);
 
 /** All records, of whatever driver, sorted by id. Release with ol_container_list_free(). */

@@ -14,7 +14,21 @@
 #include <fcntl.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
+#include <unistd.h>
+
+/* The name a disk cannot read any more; NULL: it reads all. */
+static const char *unreadable;
+
+int fstatat(int dir_fd, const char *name, struct stat *st, int flags)
+{
+    if (unreadable != NULL && strcmp(name, unreadable) == 0) {
+        errno = EIO;
+        return -1;
+    }
+    return (int)syscall(SYS_newfstatat, dir_fd, name, st, flags);
+}
 
 static const char record_of[] = "root/containers/%s/config.json";
 
@@ -432,6 +446,21 @@ static void layers__without_a_record_go_at_the_next_start(void **state)
     assert_int_equal(ol_images_remove(f->images, "base:1", false, NULL, NULL, &err), 0);
 }
 
+/* A disk that fails says nothing about what is on it. */
+static void layers__whose_record_cannot_be_looked_for_stay(void **state)
+{
+    struct containers_fixture *f = *state;
+    ol_auto_free char *id = containers_add(f, "box");
+    ol_auto_free char *mounts = text_of("root/image/vfs/layerdb/mounts/%s", id);
+
+    containers_shut(f);
+    unreadable = id;
+    containers_reopen(f);
+    unreadable = NULL;
+    assert_present(f->dir.fd, mounts);
+    assert_names(f, "box ");
+}
+
 /* dockerd refuses, too (tests/integration/test_commit_config_engine.c). */
 static void commit__needs_the_image_and_works_when_it_is_back(void **state)
 {
@@ -632,6 +661,7 @@ int main(void)
         TEST(record__in_a_strange_directory_is_passed_over),
         TEST(layers__that_are_gone_are_told_and_the_record_can_go),
         TEST(layers__without_a_record_go_at_the_next_start),
+        TEST(layers__whose_record_cannot_be_looked_for_stay),
         TEST(commit__needs_the_image_and_works_when_it_is_back),
         TEST(processes__share_no_store_of_one_driver),
         TEST(processes__do_not_remove_what_another_one_uses),
