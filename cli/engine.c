@@ -53,6 +53,9 @@ int engine_open_checking(struct ol_cli *cli, const struct engine_args *args, ol_
     return open_config(cli, args->view, LAYER_READ, &config, ret, err);
 }
 
+/* The last second that RFC 3339 has a text for: 9999-12-31T23:59:59Z. */
+static const time_t last_second = 253402300799;
+
 int engine_creation_time(struct timespec *ret, struct ol_error *err)
 {
     const char *text = getenv("SOURCE_DATE_EPOCH");
@@ -63,7 +66,9 @@ int engine_creation_time(struct timespec *ret, struct ol_error *err)
         return 0;
     errno = 0;
     *ret = (struct timespec){.tv_sec = strtoll(text, &end, 10)};
-    if (errno != 0 || *end != '\0' || text[0] < '0' || text[0] > '9')
+    if ((errno != 0 && errno != ERANGE) || *end != '\0' || text[0] < '0' || text[0] > '9')
         return ol_error_set(err, -EINVAL, "SOURCE_DATE_EPOCH is no number of seconds: '%s'", text);
+    if (ret->tv_sec > last_second)
+        return ol_error_set(err, -EINVAL, "SOURCE_DATE_EPOCH is past the year 9999: '%s'", text);
     return 0;
 }

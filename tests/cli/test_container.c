@@ -490,6 +490,24 @@ static void commit__is_the_same_at_the_same_time(void **state)
     assert_string_equal(one.out, two.out);
 }
 
+/* A date no reader of images takes, and so no engine would load the image. */
+static void commit__refuses_a_time_past_the_year_9999(void **state)
+{
+    static const char *const last[] = {"SOURCE_DATE_EPOCH=253402300799", NULL};
+    static const char *const past[] = {"SOURCE_DATE_EPOCH=253402300800", NULL};
+    static const char *const args[] = {"commit", "box", "x:1", NULL};
+    struct fixture *f = *state;
+    auto_result struct program_result r = {0};
+
+    OL_REQUIRE(can_user_xattr, "user.* attributes");
+    begin(f, "--view=direct");
+    run_env(f, &r, 1, past, args);
+    assert_err(&r, "SOURCE_DATE_EPOCH is past the year 9999: '253402300800'");
+    run_env(f, &r, 0, last, args);
+    run(f, &r, 0, "image", "ls");
+    assert_out(&r, "9999-12-31T23:59:59Z");
+}
+
 /* A create killed before its record is there, and a removal killed after it has gone. */
 static void container__without_a_record_is_cleaned_up(void **state)
 {
@@ -581,6 +599,7 @@ int main(void)
         TEST(container__whose_layers_are_gone_is_listed_and_removed),
         TEST(container__refuses_a_damaged_record),
         TEST(commit__is_the_same_at_the_same_time),
+        TEST(commit__refuses_a_time_past_the_year_9999),
     };
 
     return cmocka_run_group_tests_name("cli_container", tests, NULL, NULL);
