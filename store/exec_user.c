@@ -141,6 +141,19 @@ static int look_up_groups(struct account *account, const char *user_name, struct
     return r;
 }
 
+/* Files of the container may hold (uid_t)-1, which to setresuid(2) is "as it is": root. */
+static int check_ids(const struct ol_exec_user *user, const char *text, struct ol_error *err)
+{
+    bool is_none = user->gid == UINT32_MAX;
+
+    for (size_t i = 0; i < user->n_groups; i++)
+        is_none = is_none || user->groups[i] == UINT32_MAX;
+    if (user->uid == UINT32_MAX || is_none)
+        return ol_error_set(err, -EINVAL, "%u of '%s' is no %s id", UINT32_MAX, text,
+                            user->uid == UINT32_MAX ? "user" : "group");
+    return 0;
+}
+
 int ol_exec_user_find(const char *text, struct ol_exec_user *ret, struct ol_error *err)
 {
     ol_auto_free char *copy = strdup(text[0] != '\0' ? text : "0");
@@ -162,6 +175,8 @@ int ol_exec_user_find(const char *text, struct ol_exec_user *ret, struct ol_erro
         r = look_up_groups(&group, name, ret, err);
     } else if (r == 0)
         r = look_up_groups(NULL, name, ret, err);
+    if (r == 0)
+        r = check_ids(ret, text, err);
     if (r == 0 && ret->home.len == 0 && ol_buf_puts(&ret->home, "/") < 0)
         r = ol_error_nomem(err);
     return r;

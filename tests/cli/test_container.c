@@ -26,7 +26,9 @@ static void copy_tool(struct fixture *f)
     test_mkdir(f->dir.fd, "image", 0755);
     test_mkdir(f->dir.fd, "image/bin", 0755);
     test_mkdir(f->dir.fd, "image/etc", 0755);
-    test_write(f->dir.fd, "image/etc/passwd", "root:x:0:0::/root:/bin/sh\njoe:x:0:6::/home/joe:\n");
+    test_write(f->dir.fd, "image/etc/passwd",
+               "root:x:0:0::/root:/bin/sh\njoe:x:0:6::/home/joe:\n"
+               "nouid:x:4294967295:6::/:\nnogid:x:0:4294967295::/:\n");
     test_write(f->dir.fd, "image/etc/group", "root:x:0:\nstaff:x:0:joe\n");
     out = openat(f->dir.fd, "image/bin/tool", O_WRONLY | O_CREAT | O_CLOEXEC, 0755);
     assert_true(in >= 0 && out >= 0);
@@ -163,6 +165,20 @@ static void container__exec_passes_the_status_on(void **state)
     run(f, &r, 0, "container", "exec", "-u", "joe:staff", "box", "tool", "self");
     run(f, &r, 2, "container", "exec", "box");
     run(f, &r, 2, "container", "exec", "-e", "nothing", "box", "tool");
+}
+
+/* To setresuid(2) these ids mean "as it is", and that is root. */
+static void container__exec_refuses_ids_that_are_none(void **state)
+{
+    struct fixture *f = *state;
+    auto_result struct program_result r = {0};
+
+    OL_REQUIRE(can_mount_overlay, "mounting overlayfs needs CAP_SYS_ADMIN");
+    begin(f, "--view=kernel");
+    run(f, &r, 125, "container", "exec", "-u", "nouid", "box", "tool", "self");
+    assert_err(&r, "4294967295 of 'nouid' is no user id");
+    run(f, &r, 125, "container", "exec", "-u", "nogid", "box", "tool", "self");
+    assert_err(&r, "4294967295 of 'nogid' is no group id");
 }
 
 static void container__exec_leaves_no_trace_but_the_changes(void **state)
@@ -582,6 +598,7 @@ int main(void)
         TEST(container__exec_works_in_a_user_namespace),
         TEST(container__exec_is_refused_in_the_direct_view),
         TEST(container__exec_passes_the_status_on),
+        TEST(container__exec_refuses_ids_that_are_none),
         TEST(container__exec_leaves_no_trace_but_the_changes),
         TEST(container__exec_ends_with_the_signal),
         TEST(container__runs_one_command_at_a_time),
