@@ -583,13 +583,15 @@ int ol_reader_drain(struct ol_reader *reader, struct ol_error *err)
 {
     struct ol_reader *r = reader;
     uint64_t end = r->archive != NULL ? position(r) : 0;
-    uint64_t seen = r->block != NULL ? r->block->start + r->block->len : end;
+    uint64_t seen = r->given;
 
-    while (!r->stream_ended) {
+    for (;;) {
         if (r->lone_zero && seen > end)
             return ol_error_set(err, -EBADMSG,
                                 "damaged archive after '%s': a lone zero block, then more",
                                 ol_buf_str(&r->last_name));
+        if (r->stream_ended)
+            return 0;
         drop_block(r);
         (void)ol_stream_skip(r->config.stream, INT64_MAX, NULL); /* where not, next() reads */
         if (next_block(r) < 0) {
@@ -599,7 +601,6 @@ int ol_reader_drain(struct ol_reader *reader, struct ol_error *err)
         if (r->block != NULL)
             seen = r->block->start + r->block->len;
     }
-    return 0;
 }
 
 void ol_reader_close(struct ol_reader *reader)

@@ -493,6 +493,18 @@ HOSTILE(lone_zero_block_hides_nothing)
     assert_ok(layer_apply_raw(f), &f->err);
 }
 
+/* docker load and ctr take one zero block for the end, but not one and a piece of another */
+HOSTILE(cut_in_the_second_zero_block)
+{
+    for (size_t piece = 1; piece < TARBALL_BLOCK; piece += 170) {
+        tarball_add_file(&f->tar, "seen", "x");
+        tarball_zeros(&f->tar, TARBALL_BLOCK + piece);
+        assert_int_equal(layer_apply_raw(f), -EBADMSG);
+        assert_message(&f->err, "lone zero block");
+        layer_clear(f);
+    }
+}
+
 HOSTILE(malformed_pax_records)
 {
     static const char *const bodies[] = {
@@ -739,6 +751,7 @@ int main(void)
         TEST(bad_checksum),
         TEST(garbage_is_no_archive),
         TEST(lone_zero_block_hides_nothing),
+        TEST(cut_in_the_second_zero_block),
         TEST(malformed_pax_records),
         TEST(unknown_type_is_refused),
         TEST(negative_and_overflowing_sizes),
