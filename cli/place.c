@@ -6,6 +6,8 @@
 #include "common/fs/file.h"
 
 #include <errno.h>
+#include <poll.h>
+#include <signal.h>
 #include <sys/wait.h>
 
 void place_fini(struct place *place)
@@ -65,6 +67,22 @@ static int run_in_directory(struct ol_cli *cli, const struct place *place, place
     return r < 0 ? r : closed;
 }
 
+/* A signal for us is one for the child, which then ends cleanly. */
+static int wait_for(pid_t child)
+{
+    bool told = false;
+    int status = 0;
+
+    while (waitpid(child, &status, WNOHANG) == 0) {
+        if (ol_cli_cancelled() && !told) {
+            (void)kill(child, SIGTERM); /* it is there until it was waited for */
+            told = true;
+        }
+        (void)poll(NULL, 0, 100); /* ms; a signal, or time to look for one that came just before */
+    }
+    return status;
+}
+
 /*
  * A file system of our own was mounted outside the user namespace and cannot be unmounted inside: a
  * child enters it, and the place is unmade here. The child says what is wrong itself.
@@ -91,9 +109,8 @@ static int run_in_child(struct ol_cli *cli, const struct place *place,
             status = OL_EXIT_FAILED;
         _exit(status);
     }
-    while (waitpid(child, &status, 0) < 0 && errno == EINTR)
-        continue;
-    *ret_status = WIFEXITED(status) ? WEXITSTATUS(status) : OL_EXIT_FAILED;
+    status = wait_for(child);
+    *ret_status = WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
     return 0;
 }
 

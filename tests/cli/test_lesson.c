@@ -256,6 +256,28 @@ static void lesson__takes_the_answer_from_a_pipe_and_gives_a_hint(void **state)
     assert_non_null(strstr(out.out, "Right: 0 inodes."));
 }
 
+/* Not to its process group, as a terminal does: to the process that was started alone. */
+static void lesson__in_a_process_of_its_own_ends_with_the_signal(void **state)
+{
+    const struct fixture *f = *state;
+    const char *const args[] = {"--root",    f->root,  "lesson", "1", "--backing",
+                                "tmpfs:64M", "--view", "userns", NULL};
+    ol_auto_free char *typed = NULL;
+    ol_auto_fd int kept = -1;
+    auto_result struct program_result out = {0};
+
+    OL_REQUIRE(can_mount_overlay, "mounting a tmpfs needs CAP_SYS_ADMIN");
+    assert_int_equal(mkfifoat(f->dir.fd, "typed", 0600), 0);
+    kept = openat(f->dir.fd, "typed", O_RDWR | O_CLOEXEC); /* so that nothing comes, and no end */
+    assert_true(kept >= 0);
+    assert_true(asprintf(&typed, "%s/typed", f->dir.path) > 0);
+    program_run(
+        &(struct program_run){
+            .args = args, .in_path = typed, .awaited = "Your answer", .signal = SIGTERM},
+        &out);
+    assert_int_equal(out.status, 128 + SIGTERM);
+}
+
 static void lesson__without_an_answer_records_nothing(void **state)
 {
     const struct fixture *f = *state;
@@ -376,6 +398,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(lesson__lists_what_was_done, setup, teardown),
         cmocka_unit_test_setup_teardown(lesson__takes_the_answer_from_a_pipe_and_gives_a_hint,
                                         setup, teardown),
+        cmocka_unit_test_setup_teardown(lesson__in_a_process_of_its_own_ends_with_the_signal, setup,
+                                        teardown),
         cmocka_unit_test_setup_teardown(lesson__without_an_answer_records_nothing, setup, teardown),
         cmocka_unit_test_setup_teardown(lesson__that_mounts_is_not_possible_in_the_direct_view,
                                         setup, teardown),
