@@ -140,6 +140,15 @@ bool ol_cli_cancelled(void);
 bool ol_cli_is_cancelled(void *data);
 
 /**
+ * What was printed so far goes out, for who works on between two parts of a result. A failure also
+ * ends the command as one at its end does, by SIGPIPE where nobody reads any more.
+ */
+int ol_cli_flush(struct ol_error *err);
+
+/** The end of all output. @return status, or that of a command whose result did not get out */
+int ol_cli_finish_output(struct ol_cli *cli, int status);
+
+/**
  * From now on a signal also ends this input at once (it becomes an empty file), so that a read that
  * waits for a slow writer does not hold up the clean-up. -1: none.
  */

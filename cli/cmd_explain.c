@@ -200,8 +200,7 @@ static int show(const struct ol_explanation *ex, const struct ol_explain_style *
 
     if (r == 0)
         r = ol_explain_print_moment(ex, ex->n_done - 1, style, stdout);
-    (void)fflush(stdout); /* main sees a failed write */
-    return r < 0 ? ol_error_nomem(err) : 0;
+    return r < 0 ? ol_error_nomem(err) : ol_cli_flush(err);
 }
 
 static int fill_svg(int fd, void *data, struct ol_error *err)

@@ -251,12 +251,12 @@ static void say(const char *text, void *data)
     }
 }
 
-static void put_question(const struct session *s)
+static int put_question(const struct session *s, struct ol_error *err)
 {
     heading(s, s->lab->question);
     for (size_t i = 0; s->lab->choices[i] != NULL; i++)
         fprintf(s->page.out, "%*s%c) %s\n", INDENT, "", (char)('a' + i), s->lab->choices[i]);
-    (void)fflush(s->page.out); /* a failure is seen at the end */
+    return ol_cli_flush(err);
 }
 
 /* A line from whoever is there: an answer, "?" for the hint, something else for another try. */
@@ -269,9 +269,12 @@ static int read_answer(struct session *s, struct ol_error *err)
     for (;;) {
         ol_auto_error struct ol_error wrong = OL_ERROR_INIT;
         ssize_t len;
+        int r;
 
         fprintf(s->page.out, "Your answer (? for a hint): ");
-        (void)fflush(s->page.out);
+        r = ol_cli_flush(err);
+        if (r < 0)
+            return r;
         len = getline(&line, &room, stdin);
         if (ol_cli_cancelled())
             return ol_error_set(err, -ECANCELED, "interrupted");
@@ -297,7 +300,9 @@ static int ask(const struct ol_lab *lab, void *data, struct ol_error *err)
     int r = 0;
 
     if (!s->cli->json)
-        put_question(s);
+        r = put_question(s, err);
+    if (r < 0)
+        return r;
     if (s->args->answer != NULL)
         r = ol_lab_answer_parse(lab, s->args->answer, &s->answer, err);
     else if (!s->args->answers)

@@ -125,12 +125,15 @@ void ol_cli_detail(struct ol_cli *cli, const char *fmt, ...)
     va_end(ap);
 }
 
+/* Of the first write to standard output that failed, which is told at the end; 0: none. */
+static int output_error;
+
 int ol_cli_fail(struct ol_cli *cli, int r, const struct ol_error *err)
 {
     const char *text = err != NULL && err->message != NULL ? err->message : strerrordesc_np(-r);
 
-    if (cancel_signal != 0)
-        ol_cli_detail(cli, "%s", text); /* the consequence of the interruption */
+    if (cancel_signal != 0 || output_error != 0)
+        ol_cli_detail(cli, "%s", text); /* the consequence of that */
     else
         fprintf(stderr, "%s: %s\n", cli->invocation, text);
     return r == -ENOTSUP || r == -EPERM ? OL_EXIT_IMPOSSIBLE : OL_EXIT_FAILED;
@@ -302,13 +305,18 @@ bool ol_cli_prepare(struct ol_cli *cli)
     return true;
 }
 
-/* A result that did not reach its reader is a failure. */
-static int finish_output(struct ol_cli *cli, int status)
+int ol_cli_flush(struct ol_error *err)
 {
-    int e = 0;
+    if (output_error == 0 && fflush(stdout) != 0)
+        output_error = errno;
+    return output_error == 0 ? 0 : ol_error_sys(err, output_error, "cannot write the output");
+}
 
-    if (fflush(stdout) != 0)
-        e = errno;
+/* A result that did not reach its reader is a failure. */
+int ol_cli_finish_output(struct ol_cli *cli, int status)
+{
+    int e = ol_cli_flush(NULL) < 0 ? output_error : 0;
+
     if (ferror(stdout) != 0 && e == 0)
         e = EIO; /* an earlier write failed and its errno is gone */
     if (e == 0 && close(STDOUT_FILENO) < 0 && errno != EBADF)
@@ -353,7 +361,7 @@ int main(int argc, char **argv)
         status = ol_cli_usage(&cli, "a subcommand is missing");
     else
         status = run_command(&cli, argc - first, argv + first);
-    status = finish_output(&cli, status);
+    status = ol_cli_finish_output(&cli, status);
     if (cancel_signal != 0)
         fprintf(stderr, "%s: interrupted\n", cli.invocation);
     free(cli.root);

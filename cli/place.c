@@ -105,9 +105,7 @@ static int run_in_child(struct ol_cli *cli, const struct place *place,
             r = run_at(cli, place, OL_VIEW_USERNS, backing, run, data, &status, err);
         if (r < 0)
             status = ol_cli_fail(cli, r, err);
-        if (fflush(stdout) != 0 || ferror(stdout) != 0)
-            status = OL_EXIT_FAILED;
-        _exit(status);
+        _exit(ol_cli_finish_output(cli, status));
     }
     status = wait_for(child);
     *ret_status = WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);

@@ -7,6 +7,7 @@
 #include "cli/traced.h"
 
 #include "common/fs/dirents.h"
+#include "support/crash.h"
 
 #include <fcntl.h>
 #include <jansson.h>
@@ -15,6 +16,7 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
+#include <unistd.h>
 
 static const char *const steps[] = {
     "mount", "create", "copy-up", "whiteout", "opaque",   "diff",
@@ -493,6 +495,54 @@ static void svg__a_place_that_is_not_there_fails(void **state)
     assert_nothing_left(f);
 }
 
+/* ---- output that does not get out ---- */
+
+static void output__a_full_disk_is_told_once(void **state)
+{
+    static const char *const kinds[] = {"kernel", "userns"}; /* userns: in a process of its own */
+    const struct fixture *f = *state;
+
+    OL_REQUIRE(can_mount_overlay, "mounting overlayfs needs CAP_SYS_ADMIN");
+    for (size_t i = 0; i < OL_ARRAY_LEN(kinds); i++) {
+        const char *const args[] = {"--root", f->dir.path, "explain",   "create", "--view",
+                                    kinds[i], "--backing", "tmpfs:64M", NULL};
+        auto_result struct program_result result = {0};
+
+        program_run(&(struct program_run){.args = args, .out_path = "/dev/full"}, &result);
+        assert_string_equal(result.err, "overlab explain: cannot write to standard output: No "
+                                        "space left on device\n");
+        assert_int_equal(result.status, 1);
+    }
+}
+
+/* In a child: explain, on a pipe nobody reads from. */
+__attribute__((noreturn)) static void explain_unread(const struct fixture *f)
+{
+    int ends[2];
+
+    crash_in_child();
+    program_default_signals();
+    if (pipe(ends) < 0 || dup2(ends[1], STDOUT_FILENO) < 0 || close(ends[0]) < 0)
+        _exit(126);
+    (void)execl(program_path(), "overlab", "explain", "create", "--backing", f->dir.path, NULL);
+    _exit(127);
+}
+
+static void output__nobody_reads_ends_it_by_sigpipe(void **state)
+{
+    const struct fixture *f = *state;
+    pid_t pid = fork();
+    int status;
+
+    assert_true(pid >= 0);
+    if (pid == 0)
+        explain_unread(f);
+    status = crash_wait(pid);
+    assert_true(WIFSIGNALED(status));
+    assert_int_equal(WTERMSIG(status), SIGPIPE);
+    assert_nothing_left(f);
+}
+
 /* ---- terminals ---- */
 
 #define explain_on(terminal, columns, ...)                                                         \
@@ -649,6 +699,8 @@ int main(void)
         TEST(explain__takes_variants_of_drivers),
         TEST(svg__draws_the_directories),
         TEST(svg__a_place_that_is_not_there_fails),
+        TEST(output__a_full_disk_is_told_once),
+        TEST(output__nobody_reads_ends_it_by_sigpipe),
         TEST(terminal__a_wide_one_has_columns_and_colour),
         TEST(terminal__a_narrow_one_is_told),
         TEST(interactive__waits_before_each_phase),
