@@ -3,12 +3,12 @@
 #include "integration/story/world.h"
 
 #include "common/cleanup.h"
-#include "support/tarball.h"
 
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 enum { CHANGE_BYTES = 1000 };
 
@@ -116,6 +116,20 @@ static void add_entry(struct tarball *tar, const struct story_line *line)
     }
 }
 
+/* The entries in the lines that follow. */
+static void make_tar(const struct story_line *line, size_t entries, struct tarball *ret)
+{
+    *ret = (struct tarball)TARBALL_INIT;
+    for (size_t i = 1; i <= entries; i++)
+        add_entry(ret, &line[i]);
+    tarball_end(ret);
+}
+
+static struct ol_input input_of(struct tarball *tar)
+{
+    return (struct ol_input){.fd = tarball_fd(tar), .offset = 0, .length = UINT64_MAX};
+}
+
 static int feed(const struct ol_entry *entry, void *data, struct ol_error *err)
 {
     return ol_model_add(data, entry, err);
@@ -204,19 +218,17 @@ static void do_layer(struct world *world, const struct story_line *line, size_t 
 {
     struct world_image *image = &world->images[line->name];
     ol_auto_error struct ol_error err = OL_ERROR_INIT;
-    struct tarball tar = TARBALL_INIT;
     struct ol_model *model;
     struct ol_input input;
     bool accepted;
     bool fresh = true;
 
-    if (image->model != NULL ||
+    if (image->model != NULL || image->has_tar ||
         (line->other != STORY_NONE && world->images[line->other].model == NULL))
         return;
-    for (size_t i = 1; i <= entries; i++)
-        add_entry(&tar, &line[i]);
-    tarball_end(&tar);
-    input = (struct ol_input){.fd = tarball_fd(&tar), .offset = 0, .length = UINT64_MAX};
+    make_tar(line, entries, &image->tar);
+    image->has_tar = true;
+    input = input_of(&image->tar);
     model = model_on(world, line->other);
     accepted = ol_layer_scan(&input, NULL, feed, model, NULL, &err) == 0;
     for (size_t i = 0; i < world->n_tellers && fresh; i++) {
@@ -231,7 +243,6 @@ static void do_layer(struct world *world, const struct story_line *line, size_t 
     } else {
         ol_model_free(model);
     }
-    tarball_fini(&tar);
 }
 
 /* ---- containers ---- */
@@ -287,6 +298,21 @@ static void tell_change(struct world *world, struct teller *t, unsigned name,
     check(world, t, step, &added);
 }
 
+/* Takes model, which has the plan's layer, and plan over. */
+static void do_plan(struct world *world, unsigned name, struct ol_model *model,
+                    struct ol_plan *plan)
+{
+    struct world_container *container = &world->containers[name];
+
+    ol_model_free(container->after); /* of an empty commit before */
+    container->plan = plan;
+    container->after = model;
+    for (size_t i = 0; i < world->n_tellers; i++) {
+        if (is_live(world, &world->tellers[i]))
+            tell_change(world, &world->tellers[i], name, plan);
+    }
+}
+
 static void do_change(struct world *world, const struct story_line *line)
 {
     struct world_container *container = &world->containers[line->name];
@@ -305,13 +331,49 @@ static void do_change(struct world *world, const struct story_line *line)
         r = ol_plan_make(model, &mix, CHANGE_BYTES, line->number, &plan, &err);
     }
     assert_ok(r, &err);
-    ol_model_free(container->after); /* of an empty commit before */
-    container->plan = plan;
-    container->after = model;
-    for (size_t i = 0; i < world->n_tellers; i++) {
-        if (is_live(world, &world->tellers[i]))
-            tell_change(world, &world->tellers[i], line->name, plan);
+    do_plan(world, line->name, model, plan);
+}
+
+/* The archives of the layers below, base first. @return how many, 0: one is a commit */
+static size_t tars_of(struct world *world, unsigned image, struct ol_input ret[STORY_NAMES_MAX])
+{
+    size_t count = 0;
+
+    for (unsigned i = image; i != STORY_NONE; i = world->images[i].parent)
+        count++;
+    for (size_t at = count; image != STORY_NONE; image = world->images[image].parent) {
+        if (!world->images[image].has_tar)
+            return 0;
+        ret[--at] = input_of(&world->images[image].tar);
     }
+    return count;
+}
+
+static void do_replay(struct world *world, const struct story_line *line, size_t entries)
+{
+    struct world_container *container = &world->containers[line->name];
+    struct ol_input inputs[STORY_NAMES_MAX + 1];
+    ol_auto_error struct ol_error err = OL_ERROR_INIT;
+    struct ol_model *model = NULL;
+    struct ol_plan *plan = NULL;
+    size_t count;
+
+    if (!container->there || container->committed || container->plan != NULL || container->has_tar)
+        return;
+    count = tars_of(world, container->image, inputs);
+    if (count == 0)
+        return;
+    make_tar(line, entries, &container->tar);
+    container->has_tar = true;
+    inputs[count] = input_of(&container->tar);
+    assert_ok(ol_model_copy(world->images[container->image].model, &model, &err), &err);
+    if (ol_plan_replay(model, inputs, count, geteuid() == 0, &plan, &err) < 0 ||
+        !ol_plan_is_predicted(plan)) {
+        ol_plan_free(plan);
+        ol_model_free(model);
+        return;
+    }
+    do_plan(world, line->name, model, plan);
 }
 
 static void tell_commit(struct world *world, struct teller *t, const struct story_line *line,
@@ -346,7 +408,7 @@ static void do_commit(struct world *world, const struct story_line *line)
     struct ol_model *after;
 
     if (!container->there || container->committed || line->other == STORY_NONE ||
-        world->images[line->other].model != NULL)
+        world->images[line->other].model != NULL || world->images[line->other].has_tar)
         return;
     after = container->after != NULL ? container->after : model_on(world, container->image);
     container->after = after;
@@ -358,7 +420,8 @@ static void do_commit(struct world *world, const struct story_line *line)
         return;
     container->committed = true;
     container->after = NULL;
-    world->images[line->other] = (struct world_image){.model = after, .parent = container->image};
+    world->images[line->other].model = after;
+    world->images[line->other].parent = container->image;
     world->images[container->image].children++;
 }
 
@@ -418,11 +481,10 @@ static void do_line(struct world *world, const struct story *story, size_t at)
     const struct story_line *line = &story->lines[at];
     size_t entries = 0;
 
+    while (at + entries + 1 < story->count && story_is_entry(story->lines[at + entries + 1].kind))
+        entries++;
     switch (line->kind) {
     case STORY_LAYER:
-        while (at + entries + 1 < story->count &&
-               story_is_entry(story->lines[at + entries + 1].kind))
-            entries++;
         do_layer(world, line, entries);
         return;
     case STORY_CONTAINER:
@@ -430,6 +492,9 @@ static void do_line(struct world *world, const struct story *story, size_t at)
         return;
     case STORY_CHANGE:
         do_change(world, line);
+        return;
+    case STORY_REPLAY:
+        do_replay(world, line, entries);
         return;
     case STORY_COMMIT:
         do_commit(world, line);

@@ -51,6 +51,7 @@ static const struct {
     [STORY_OPAQUE] = {"opaque", "p"},
     [STORY_CONTAINER] = {"container", "no"},
     [STORY_CHANGE] = {"change", "ndx"},
+    [STORY_REPLAY] = {"replay", "n"},
     [STORY_COMMIT] = {"commit", "no"},
     [STORY_DROP] = {"drop", "n"},
     [STORY_REMOVE] = {"remove", "n"},

@@ -15,13 +15,13 @@
  *   container C I       on image I
  *   change C SEED MIX   mount, a planned mix of changes ("add=1,delete=2"), unmount; where the
  *                       image has too few files for it, only what makes new ones
- *   commit C I          makes image I
- *   drop C              remove the container
- *   remove I            remove the image's top layer
+ *   replay C            instead of a change: what a layer changes. Its entries follow, as above;
+ * all layers of the container's image have to be such, none a commit commit C I          makes
+ * image I drop C              remove the container remove I            remove the image's top layer
  *
- * Names are numbers. A line that cannot be followed (its image is not there, or has children, or
- * the layer is one no driver takes) is passed over, so that any choice of lines is a story. What is
- * left at the end is removed, newest first.
+ * Names are numbers, and each layer has its own. A line that cannot be followed (its image is not
+ * there, or has children, or the layer is one no driver takes) is passed over, so that any choice
+ * of lines is a story. What is left at the end is removed, newest first.
  */
 #ifndef OL_TESTS_STORY_H
 #define OL_TESTS_STORY_H
@@ -44,6 +44,7 @@ enum story_kind {
     STORY_OPAQUE,
     STORY_CONTAINER,
     STORY_CHANGE,
+    STORY_REPLAY,
     STORY_COMMIT,
     STORY_DROP,
     STORY_REMOVE,
@@ -70,7 +71,7 @@ void story_add(struct story *story, const struct story_line *line);
 /** An own copy of count lines. */
 void story_copy(const struct story *from, struct story *ret);
 
-/** True for the lines that make up a layer. */
+/** True for the lines that make up a layer, or what is replayed. */
 bool story_is_entry(enum story_kind kind);
 
 /** As text; the same text again after story_parse(). */

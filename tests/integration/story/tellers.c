@@ -110,6 +110,10 @@ void world_close(struct world *world)
         close_teller(&world->tellers[i]);
     for (unsigned i = 0; i < STORY_NAMES_MAX; i++) {
         ol_model_free(world->images[i].model);
+        if (world->images[i].has_tar)
+            tarball_fini(&world->images[i].tar);
+        if (world->containers[i].has_tar)
+            tarball_fini(&world->containers[i].tar);
         ol_plan_free(world->containers[i].plan);
         ol_model_free(world->containers[i].after);
     }

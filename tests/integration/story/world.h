@@ -12,6 +12,7 @@
 #include "common/limits.h"
 #include "drivers/snapshot/snapshot.h"
 #include "store/store.h"
+#include "support/tarball.h"
 
 /* One driver below its store, or the snapshotter. */
 struct teller {
@@ -35,11 +36,15 @@ enum { TELLERS_MAX = 8 };
 struct world_image {
     struct ol_model *model; /* owned; NULL: there is none */
     unsigned parent, children;
+    struct tarball tar; /* owned; of a layer. Kept when the image is removed */
+    bool has_tar;
 };
 struct world_container {
     bool there, committed;
     unsigned image;
-    struct ol_plan *plan;   /* owned; NULL: nothing was changed */
+    struct ol_plan *plan; /* owned; NULL: nothing was changed */
+    struct tarball tar;   /* owned; what the plan replays */
+    bool has_tar;
     struct ol_model *after; /* owned; with the plan's layer */
 };
 
