@@ -198,7 +198,7 @@ static size_t estimate_steps(const struct ol_predicted_image *image, size_t inde
 
     for (size_t i = 0; i < engine->n_steps; i++) {
         if (engine->steps[i].op == op)
-            ret[n++] = ol_predicted_bytes(image, index, &engine->steps[i], NULL);
+            ret[n++] = ol_predicted_bytes(image, &engine->steps[i], NULL);
     }
     return n;
 }

@@ -15,6 +15,7 @@ struct commit_forecast {
     bool has_layer;      /* it makes one */
     bool unknown;        /* the driver's image is not the model's */
     struct ol_peak peak; /* while it commits */
+    struct ol_disk_bytes disk;
 };
 
 /* All steps of the engines that keep what they make in the same way. */
@@ -23,6 +24,7 @@ struct way_forecast {
     struct ol_held_layer *layers;    /* owned; imported ones, then one per commit that has one */
     struct ol_inode_kinds *applies;  /* owned; per imported layer */
     struct ol_peak *peaks;           /* owned; the same */
+    struct ol_disk_bytes *disk;      /* owned; the same */
     struct commit_forecast *commits; /* owned */
     struct ol_held_layer *top;       /* the newest image's top layer; NULL: no layer yet */
 };
@@ -32,6 +34,8 @@ enum { WAYS_MAX = OL_LAWS * 4 }; /* naive diff or not, mounted or not */
 struct ol_forecast {
     struct ol_model *model; /* owned */
     unsigned n_layers, seen_layers, commits;
+    bool on_disk; /* bytes are wanted, on this file system */
+    enum ol_disk_fs fs;
     struct ol_plan **plans; /* owned, with what is in it */
     struct way_forecast ways[WAYS_MAX];
     size_t n_ways;
@@ -42,6 +46,7 @@ static void way_fini(struct way_forecast *way)
     free(way->layers);
     free(way->applies);
     free(way->peaks);
+    free(way->disk);
     free(way->commits);
 }
 
@@ -117,10 +122,11 @@ static int add_way(struct ol_forecast *forecast, const struct ol_held_way *way,
                            sizeof *added->layers);
     added->applies = calloc((size_t)forecast->n_layers + 1, sizeof *added->applies);
     added->peaks = calloc((size_t)forecast->n_layers + 1, sizeof *added->peaks);
+    added->disk = calloc((size_t)forecast->n_layers + 1, sizeof *added->disk);
     added->commits = calloc((size_t)forecast->commits + 1, sizeof *added->commits);
     forecast->n_ways++; /* from here on the forecast frees it */
     return added->layers == NULL || added->applies == NULL || added->peaks == NULL ||
-                   added->commits == NULL
+                   added->disk == NULL || added->commits == NULL
                ? ol_error_nomem(err)
                : 0;
 }
@@ -139,11 +145,33 @@ int ol_forecast_follow(struct ol_forecast *forecast, const char *engine, bool mo
     return r < 0 ? r : add_way(forecast, &way, err);
 }
 
+void ol_forecast_on_disk(struct ol_forecast *forecast, enum ol_disk_fs fs)
+{
+    forecast->on_disk = true;
+    forecast->fs = fs;
+}
+
 /* ---- the steps ---- */
 
 static int add_entry(const struct ol_entry *entry, void *data, struct ol_error *err)
 {
     return ol_model_add(data, entry, err);
+}
+
+static int forecast_apply(const struct ol_forecast *forecast, struct way_forecast *way,
+                          unsigned index)
+{
+    struct ol_disk_bytes *disk = &way->disk[index];
+    int r = ol_held_layer_peak(&way->way, forecast->model, way->top, &way->peaks[index]);
+
+    if (r == 0 && forecast->on_disk)
+        r = ol_held_layer_disk(&way->way, forecast->model, index == 0, forecast->fs, disk);
+    disk->estimate = disk->estimate || !ol_disk_home_is_flat(forecast->fs, index + 1);
+    if (r == 0)
+        r = ol_held_layer_apply(&way->way, forecast->model, way->top, &way->layers[index],
+                                &way->applies[index]);
+    way->top = &way->layers[index];
+    return r;
 }
 
 int ol_forecast_layer(struct ol_forecast *forecast, const struct ol_input *input,
@@ -156,15 +184,8 @@ int ol_forecast_layer(struct ol_forecast *forecast, const struct ol_input *input
         r = ol_layer_scan_digest(input, digest, NULL, add_entry, forecast->model, ret, err);
     if (r < 0)
         return r;
-    for (size_t i = 0; i < forecast->n_ways && r == 0; i++) {
-        struct way_forecast *way = &forecast->ways[i];
-
-        r = ol_held_layer_peak(&way->way, forecast->model, way->top, &way->peaks[index]);
-        if (r == 0)
-            r = ol_held_layer_apply(&way->way, forecast->model, way->top, &way->layers[index],
-                                    &way->applies[index]);
-        way->top = &way->layers[index];
-    }
+    for (size_t i = 0; i < forecast->n_ways && r == 0; i++)
+        r = forecast_apply(forecast, &forecast->ways[i], index);
     forecast->seen_layers++;
     return r < 0 ? ol_error_nomem(err) : 0;
 }
@@ -203,6 +224,21 @@ static int forecast_create(struct way_forecast *way, const struct ol_model *mode
     return r;
 }
 
+/* Each commit before left a layer, a container and the container's init layer in the home. */
+static int forecast_disk(const struct ol_forecast *forecast, struct commit_forecast *commit,
+                         unsigned index)
+{
+    const uint64_t layers = forecast->n_layers + 3 * (uint64_t)(index + 1);
+    int r = ol_held_commit_disk(&commit->container.way, forecast->model,
+                                ol_plan_is_empty(forecast->plans[index]), forecast->fs,
+                                &commit->disk);
+
+    if (!commit->container.gone) /* else nothing is made */
+        commit->disk.estimate = commit->disk.estimate ||
+                                !ol_disk_home_is_flat(forecast->fs, layers);
+    return r;
+}
+
 /* From the change on, when the plan is made and the model has it as a layer. */
 static int forecast_rest(struct ol_forecast *forecast, struct way_forecast *way, unsigned index)
 {
@@ -219,6 +255,8 @@ static int forecast_rest(struct ol_forecast *forecast, struct way_forecast *way,
     if (r == 0)
         r = ol_held_commit(&commit->container, forecast->model, way->top, empty, layer,
                            &commit->commit);
+    if (r == 0 && forecast->on_disk)
+        r = forecast_disk(forecast, commit, index);
     commit->has_layer = !empty || commit->container.gone;
     if (commit->has_layer)
         way->top = layer;
@@ -321,6 +359,13 @@ static bool is_known(const struct ol_forecast *forecast, const struct way_foreca
     }
 }
 
+static void fill_bytes(const struct ol_disk_bytes *disk, struct ol_bench_step *step)
+{
+    step->has_predicted_bytes = true;
+    step->predicted_bytes = (int64_t)disk->allocated;
+    step->bytes_estimate = disk->estimate;
+}
+
 static void fill_step(const struct ol_forecast *forecast, const struct way_forecast *way,
                       struct ol_bench_step *step)
 {
@@ -331,6 +376,8 @@ static void fill_step(const struct ol_forecast *forecast, const struct way_forec
     case OL_STEP_LAYER_APPLY:
         step->predicted = way->applies[step->index];
         step->predicted_peak = way->peaks[step->index].inodes;
+        if (forecast->on_disk)
+            fill_bytes(&way->disk[step->index], step);
         break;
     case OL_STEP_CONTAINER_CREATE:
         step->predicted = commit->create;
@@ -347,6 +394,8 @@ static void fill_step(const struct ol_forecast *forecast, const struct way_forec
     case OL_STEP_COMMIT:
         step->predicted = commit->commit;
         step->predicted_peak = commit->peak.inodes;
+        if (forecast->on_disk)
+            fill_bytes(&commit->disk, step);
         break;
     case OL_STEP_CONTAINER_REMOVE:
         ol_held_container_remove(&commit->container, &step->predicted);

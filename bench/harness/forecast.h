@@ -8,6 +8,7 @@
 #define OL_BENCH_HARNESS_FORECAST_H
 
 #include "bench/harness/rounds.h"
+#include "bench/oracle/disk.h"
 
 struct ol_forecast;
 
@@ -22,6 +23,9 @@ void ol_forecast_free(struct ol_forecast *forecast);
  */
 int ol_forecast_follow(struct ol_forecast *forecast, const char *engine, bool mounts,
                        struct ol_error *err);
+
+/** Tell the blocks of layers and commits, too, on this file system: before the first layer. */
+void ol_forecast_on_disk(struct ol_forecast *forecast, enum ol_disk_fs fs);
 
 /** Read the next layer's headers. @param ret what the scan found: DiffID, entries, length */
 int ol_forecast_layer(struct ol_forecast *forecast, const struct ol_input *input,

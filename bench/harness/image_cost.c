@@ -41,9 +41,7 @@ static int judge_law(const struct ol_image_cost *cost, const struct ol_model *mo
 
     if (r == 0)
         r = ol_law_layer_bytes(law, model, base, &layer->under[law].bytes);
-    if (r == 0 && cost->on_disk)
-        r = ol_law_layer_disk(law, model, base, cost->fs, &layer->under[law].disk);
-    if (r == 0 && cost->on_disk)
+    if (r == 0 && cost->shares)
         r = ol_law_layer_shared(law, model, base, &shared);
     layer->under[law].shared = ol_inode_kinds_total(&shared);
     layer->under[law].inodes = ol_inode_kinds_total(&layer->under[law].kinds);

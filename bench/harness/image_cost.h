@@ -15,10 +15,9 @@ enum { OL_COST_LAWS = OL_LAW_NULL, OL_COST_TOP_MAX = 1000 };
 /* A layer under one law. */
 struct ol_cost_under {
     struct ol_inode_kinds kinds;
-    int64_t inodes;            /* their sum */
-    uint64_t bytes;            /* of contents */
-    struct ol_disk_bytes disk; /* where asked for */
-    int64_t shared;            /* where asked for: lower layers' inodes it has names of */
+    int64_t inodes; /* their sum */
+    uint64_t bytes; /* of contents */
+    int64_t shared; /* where asked for: lower layers' inodes it has names of */
 };
 
 struct ol_layer_cost {
@@ -33,8 +32,7 @@ struct ol_image_cost {
     size_t count, room;
     struct ol_model *model; /* owned */
     size_t top;             /* directories a layer */
-    bool on_disk;           /* to be set after init: fill in disk and shared, on this file system */
-    enum ol_disk_fs fs;
+    bool shares;            /* to be set after init: fill in shared */
 };
 
 /** @param top at most OL_COST_TOP_MAX */

@@ -136,8 +136,7 @@ static int read_layers(struct work *w, struct ol_error *err)
 {
     int r = ol_image_cost_init(&w->image->cost, w->layers.count, w->options->top, err);
 
-    w->image->cost.on_disk = true;
-    w->image->cost.fs = w->options->fs;
+    w->image->cost.shares = true;
     for (size_t i = 0; i < w->layers.count && r == 0; i++) {
         if (w->options->cancelled != NULL && w->options->cancelled(w->options->data))
             return ol_error_set(err, -ECANCELED, "interrupted");
@@ -279,6 +278,8 @@ static int predict_image(struct work *w, const char *name, struct ol_error *err)
     if (r == 0)
         r = ol_forecast_new((unsigned)ol_report_imported(report), report->workload.commits,
                             &w->forecast, err);
+    if (r == 0)
+        ol_forecast_on_disk(w->forecast, w->options->fs);
     for (size_t i = 0; i < w->options->n_engines && r == 0; i++)
         r = ol_forecast_follow(w->forecast, w->options->engines[i], mounts(w), err);
     if (r == 0)

@@ -85,14 +85,14 @@ struct ol_prediction {
 void ol_prediction_fini(struct ol_prediction *prediction); /* accepts a zeroed one */
 
 /**
- * Bytes in blocks that a step adds on the file system of the options: of an imported layer as
- * ol_law_layer_disk() says; of everything else an estimate: the image's mean file size (or the
- * workload's change_bytes, where that is more) and half a block of rounding for each file, a block
- * for each directory and each of the driver's own files.
+ * Bytes in blocks that a step adds on the file system of the options: of an imported layer and of a
+ * commit as ol_law_layer_disk() says; of everything else an estimate: the image's mean file size
+ * (or the workload's change_bytes, where that is more) and half a block of rounding for each file,
+ * a block for each directory and each of the driver's own files.
  * @param ret_estimate  near, not exact; may be NULL
  */
-int64_t ol_predicted_bytes(const struct ol_predicted_image *image, size_t engine,
-                           const struct ol_bench_step *step, bool *ret_estimate);
+int64_t ol_predicted_bytes(const struct ol_predicted_image *image, const struct ol_bench_step *step,
+                           bool *ret_estimate);
 
 /** Inodes of lower layers that an imported layer has names of; of other steps 0. */
 int64_t ol_predicted_shared(const struct ol_predicted_image *image, size_t engine,

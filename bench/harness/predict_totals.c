@@ -35,17 +35,6 @@ int64_t ol_predicted_bytes_of(const struct ol_predicted_image *image,
     return block_bytes(kinds) + kinds->regular * file_bytes(image);
 }
 
-/* Applied through a mount, which adds attributes that may need blocks of their own. */
-static bool is_mounted_apply(const struct ol_predicted_image *image, size_t engine,
-                             const struct ol_bench_step *step)
-{
-    enum ol_law law;
-
-    return image->report.view != OL_VIEW_DIRECT && step->index > 0 &&
-           ol_engine_law(image->report.engines[engine].name, &law) == 0 &&
-           law == OL_LAW_OVERLAY2_NAIVE;
-}
-
 /* The layer of this step under this engine's law. */
 static const struct ol_cost_under *cost_of(const struct ol_predicted_image *image, size_t engine,
                                            const struct ol_bench_step *step)
@@ -59,19 +48,13 @@ static const struct ol_cost_under *cost_of(const struct ol_predicted_image *imag
     return &image->cost.layers[step->index].under[law];
 }
 
-int64_t ol_predicted_bytes(const struct ol_predicted_image *image, size_t engine,
-                           const struct ol_bench_step *step, bool *ret_estimate)
+int64_t ol_predicted_bytes(const struct ol_predicted_image *image, const struct ol_bench_step *step,
+                           bool *ret_estimate)
 {
-    const struct ol_disk_bytes *disk;
-
     if (ret_estimate != NULL)
-        *ret_estimate = true;
-    if (step->op != OL_STEP_LAYER_APPLY)
-        return ol_predicted_bytes_of(image, &step->predicted);
-    disk = &cost_of(image, engine, step)->disk;
-    if (ret_estimate != NULL)
-        *ret_estimate = disk->estimate || is_mounted_apply(image, engine, step);
-    return (int64_t)disk->allocated;
+        *ret_estimate = !step->has_predicted_bytes || step->bytes_estimate;
+    return step->has_predicted_bytes ? step->predicted_bytes
+                                     : ol_predicted_bytes_of(image, &step->predicted);
 }
 
 int64_t ol_predicted_shared(const struct ol_predicted_image *image, size_t engine,
@@ -176,7 +159,7 @@ static void import(struct storage *s, size_t index)
             *below = true;
         s->totals->whole = s->totals->whole && step->has_prediction;
         pass_peak(s, step);
-        add(s, inodes, ol_predicted_bytes(image, s->engine, step, NULL), &s->totals->image_inodes);
+        add(s, inodes, ol_predicted_bytes(image, step, NULL), &s->totals->image_inodes);
         if (owners(s->prediction, index, layer) == 1)
             s->totals->exclusive_inodes += inodes;
     }
@@ -205,8 +188,7 @@ static void commit(struct storage *s, size_t index)
             *top = true;
         }
         pass_peak(s, step);
-        add(s, inodes, ol_predicted_bytes(image, s->engine, step, NULL),
-            &s->totals->workload_inodes);
+        add(s, inodes, ol_predicted_bytes(image, step, NULL), &s->totals->workload_inodes);
     }
 }
 

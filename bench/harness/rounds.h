@@ -24,6 +24,9 @@ struct ol_bench_step {
     struct ol_inode_kinds predicted;  /* inodes it adds, from headers and plan alone */
     int64_t predicted_peak;           /* of layer.apply and commit: the highest count while it runs,
                                          less the one before it (bench/oracle/peak.h) */
+    bool has_predicted_bytes;         /* of layer.apply and commit, where asked for */
+    bool bytes_estimate;              /* near, not exact */
+    int64_t predicted_bytes;          /* in blocks */
     struct ol_engine_usage added;     /* measured, last round; negative when it freed some */
     bool varies;                      /* the inodes added were not the same in all rounds */
     int64_t inodes_min, inodes_max;   /* over all rounds, warm-up included */

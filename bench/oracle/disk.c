@@ -17,6 +17,8 @@ enum {
     EXT4_INLINE_LINK = 60,  /* a shorter target lies in the inode's block map */
     EXT4_LEAF_PERCENT = 72, /* how full leaves are that split in the middle (ln 2, and some luck) */
     EXT4_INODE = 256,
+    HOME_NAME = 64 + sizeof "-init" - 1, /* the longest a driver's home has: an id, and a suffix */
+    HOME_SPARE = 4,                      /* names of layers on their way in or out */
     XFS_INODE = 512,
     XFS_LITERAL = 336,     /* of a 512-byte inode, behind its core */
     XFS_SF_HEADER = 6,     /* of a directory in the inode */
@@ -27,13 +29,14 @@ enum {
 /* What the names of one directory need. */
 struct dir {
     uint64_t ext4, xfs_sf, xfs_block;
+    uint64_t ext4_lost; /* the names that were deleted in it */
 };
 
 static void add_name(struct dir *dir, const char *name)
 {
     const size_t len = strlen(name);
 
-    dir->ext4 += (8 + len + 3) & ~(size_t)3;
+    dir->ext4 += UINT64_C(4) * ol_mname_units(len);
     dir->xfs_sf += len + 8;
     dir->xfs_block += ((12 + len + 7) & ~(size_t)7) + 8; /* and its hash entry */
 }
@@ -48,9 +51,11 @@ static uint64_t ext4_dir(const struct dir *dir, bool *estimate)
     const uint64_t room = BLOCK - EXT4_TAIL;
     uint64_t leaves;
 
-    if (dir->ext4 + EXT4_DOTS <= room)
+    if (dir->ext4 + dir->ext4_lost + EXT4_DOTS <= room)
         return BLOCK;
     *estimate = true;
+    if (dir->ext4 + EXT4_DOTS <= room)
+        return BLOCK; /* or more, if all of them were there at once */
     leaves = divide_up(dir->ext4 * 100, room * EXT4_LEAF_PERCENT);
     return (1 + (leaves < 2 ? 2 : leaves)) * BLOCK;
 }
@@ -200,6 +205,8 @@ static int add_tree(const struct own *own, enum ol_disk_fs fs, struct ol_disk_by
 
     if (dirs == NULL || inodes == NULL || groups == NULL)
         return -ENOMEM;
+    for (uint32_t i = OL_M_ROOT; i != OL_M_NONE; i = ol_mtree_next(tree, i))
+        dirs[i].ext4_lost = UINT64_C(4) * ol_mtree_inode(tree, i)->lost;
     for (uint32_t i = ol_mtree_next(tree, OL_M_ROOT); i != OL_M_NONE; i = ol_mtree_next(tree, i))
         add_name(&dirs[tree->nodes[i].parent], ol_mtree_name(tree, i));
     for (uint32_t i = OL_M_ROOT; i != OL_M_NONE; i = ol_mtree_next(tree, i))
@@ -210,7 +217,8 @@ static int add_tree(const struct own *own, enum ol_disk_fs fs, struct ol_disk_by
 int ol_law_layer_disk(enum ol_law law, const struct ol_model *model, bool base, enum ol_disk_fs fs,
                       struct ol_disk_bytes *ret)
 {
-    struct ol_disk_bytes bytes = {.estimate = fs == OL_DISK_XFS};
+    struct ol_disk_bytes bytes = {.estimate = fs == OL_DISK_XFS ||
+                                              (law == OL_LAW_OVERLAY2_NAIVE && !base)};
     struct ol_inode_kinds kinds;
     struct own own;
     int r = own_of(law, model, base, &own);
@@ -227,6 +235,13 @@ int ol_law_layer_disk(enum ol_law law, const struct ol_model *model, bool base, 
     bytes.inode_table = (uint64_t)ol_inode_kinds_total(&kinds) * inode_size(fs);
     *ret = bytes;
     return 0;
+}
+
+bool ol_disk_home_is_flat(enum ol_disk_fs fs, uint64_t layers)
+{
+    const uint64_t room = BLOCK - EXT4_TAIL - EXT4_DOTS;
+
+    return fs != OL_DISK_EXT4 || (layers + HOME_SPARE) * 4 * ol_mname_units(HOME_NAME) <= room;
 }
 
 int ol_law_layer_shared(enum ol_law law, const struct ol_model *model, bool base,

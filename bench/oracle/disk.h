@@ -17,9 +17,11 @@ struct ol_disk_bytes {
     uint64_t directories; /* of that, directories */
     uint64_t inode_table; /* own inodes times the size of one on disk, not in allocated; btrfs: 0 */
     bool estimate; /* near, not exact. ext4: a directory is past one block and so indexed, and
-                      its leaves split by a hash the file system seeds. xfs: always; files can
-                      keep what was allocated ahead of their end, and how much of a directory
-                      fits into its inode depends on its attributes */
+                      its leaves split by a hash the file system seeds, or may have been before
+                      the layer deleted names in it. xfs: always; files can keep what was
+                      allocated ahead of their end, and how much of a directory fits into its
+                      inode depends on its attributes. A layer that is filled through a mount
+                      (OL_LAW_OVERLAY2_NAIVE) has attributes that may need blocks */
 };
 
 /**
@@ -31,6 +33,12 @@ struct ol_disk_bytes {
  */
 int ol_law_layer_disk(enum ol_law law, const struct ol_model *model, bool base, enum ol_disk_fs fs,
                       struct ol_disk_bytes *ret);
+
+/**
+ * True where the driver's home takes no more for having so many layers in it: those of images, of
+ * containers, and init layers. Then what ol_law_layer_disk() leaves out is nothing.
+ */
+bool ol_disk_home_is_flat(enum ol_disk_fs fs, uint64_t layers);
 
 /**
  * Inodes the layer's tree has names of that are a lower layer's: what the legacy overlay's clone

@@ -47,6 +47,12 @@ int ol_held_layer_apply(const struct ol_held_way *way, const struct ol_model *mo
     return 0;
 }
 
+int ol_held_layer_disk(const struct ol_held_way *way, const struct ol_model *model, bool base,
+                       enum ol_disk_fs fs, struct ol_disk_bytes *ret)
+{
+    return ol_law_layer_disk(apply_law(way), model, base, fs, ret);
+}
+
 void ol_held_layer_refused(struct ol_held_layer *parent, struct ol_inode_kinds *ret_added)
 {
     *ret_added = (struct ol_inode_kinds){0};
@@ -175,6 +181,22 @@ int ol_held_commit(struct ol_held_container *container, const struct ol_model *m
         *ret_layer = layer;
     }
     *ret_added = added;
+    return 0;
+}
+
+int ol_held_commit_disk(const struct ol_held_way *way, const struct ol_model *model, bool empty,
+                        enum ol_disk_fs fs, struct ol_disk_bytes *ret)
+{
+    struct ol_disk_bytes bytes = {0};
+    int r = 0;
+
+    if (!empty && way->law != OL_LAW_SNAPSHOT)
+        r = ol_law_layer_disk(apply_law(way), model, false, fs, &bytes);
+    if (r < 0)
+        return r;
+    if (way->law == OL_LAW_OVERLAY2_NAIVE && !empty)
+        bytes.estimate = true; /* the tar lists what the model has as opaque directories */
+    *ret = bytes;
     return 0;
 }
 

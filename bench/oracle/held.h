@@ -10,6 +10,7 @@
 #ifndef OL_BENCH_ORACLE_HELD_H
 #define OL_BENCH_ORACLE_HELD_H
 
+#include "bench/oracle/disk.h"
 #include "bench/oracle/oracle.h"
 
 /* How an engine uses its driver. */
@@ -42,6 +43,10 @@ struct ol_held_container {
 int ol_held_layer_apply(const struct ol_held_way *way, const struct ol_model *model,
                         struct ol_held_layer *parent, struct ol_held_layer *ret,
                         struct ol_inode_kinds *ret_added);
+
+/** The blocks of that: ol_law_layer_disk() of the way. @param base  it has no parent */
+int ol_held_layer_disk(const struct ol_held_way *way, const struct ol_model *model, bool base,
+                       enum ol_disk_fs fs, struct ol_disk_bytes *ret);
 
 /** A layer on parent that was refused, and removed again: what is left is the parent's mark. */
 void ol_held_layer_refused(struct ol_held_layer *parent, struct ol_inode_kinds *ret_added);
@@ -83,6 +88,10 @@ void ol_held_change(struct ol_held_container *container, const struct ol_inode_k
 int ol_held_commit(struct ol_held_container *container, const struct ol_model *model,
                    struct ol_held_layer *image, bool empty, struct ol_held_layer *ret_layer,
                    struct ol_inode_kinds *ret_added);
+
+/** The blocks of that: of the new layer; what goes with a container's cached whiteout has none. */
+int ol_held_commit_disk(const struct ol_held_way *way, const struct ol_model *model, bool empty,
+                        enum ol_disk_fs fs, struct ol_disk_bytes *ret);
 
 /** "container.remove": whatever is left of it. */
 void ol_held_container_remove(const struct ol_held_container *container,

@@ -149,6 +149,8 @@ int ol_model_begin_layer(struct ol_model *model, struct ol_error *err)
 {
     struct ol_mtree own;
 
+    for (uint32_t i = 0; i < model->merged.n_inodes; i++)
+        model->merged.inodes[i].lost = 0; /* a clone's directories are made for what is there */
     model->merged.watch = NULL; /* what is done for the clone is the clone's, not the layer's */
     if (model->naive != NULL && model->layer > 0 &&
         ol_mnaive_begin(model->naive, &model->merged) < 0)
@@ -160,6 +162,15 @@ int ol_model_begin_layer(struct ol_model *model, struct ol_error *err)
     model->layer++;
     model->own_is_merged = model->layer == 1;
     return begin_running(model) < 0 ? ol_error_nomem(err) : 0;
+}
+
+/* A directory keeps the blocks its names once needed. */
+static void lose_name(struct ol_mtree *tree, uint32_t dir, const char *name)
+{
+    struct ol_minode *inode = ol_mtree_inode(tree, dir);
+    const uint32_t lost = inode->lost + ol_mname_units(strlen(name));
+
+    inode->lost = lost < UINT16_MAX ? (uint16_t)lost : UINT16_MAX;
 }
 
 static uint32_t mix(uint32_t h, uint64_t value)
@@ -316,8 +327,10 @@ static int empty_opaque(struct target *t, uint32_t dir)
             keep = written || t->tree->nodes[node].first_child != OL_M_NONE ||
                    ol_mtree_inode(t->tree, node)->made == t->model->layer;
         }
-        if (r == 0 && !keep)
+        if (r == 0 && !keep) {
+            lose_name(t->tree, dir, ol_mtree_name(t->tree, node));
             r = remove_node(t, node);
+        }
         node = next;
     }
     return r;
@@ -340,8 +353,12 @@ static int add_whiteout(struct target *t, uint32_t parent, const char *name)
 {
     const struct ol_minode init = {.type = OL_M_WHITEOUT, .layer = t->model->layer};
     uint32_t node = ol_mtree_find(t->tree, parent, name, strlen(name));
-    int r = node != OL_M_NONE ? remove_node(t, node) : 0;
+    int r = 0;
 
+    if (node != OL_M_NONE) {
+        lose_name(t->tree, parent, name);
+        r = remove_node(t, node);
+    }
     if (r < 0 || t->tree == &t->model->merged)
         return r;
     return add_node(t, parent, name, strlen(name), &init, &node);
@@ -423,8 +440,10 @@ static int add_hard_link(struct target *t, uint32_t parent, const char *name, ui
     for (uint32_t up = target; node != OL_M_NONE && up != OL_M_NONE; up = t->tree->nodes[up].parent)
         if (up == node)
             return -ENOENT; /* the target goes with what is in the way */
-    if (node != OL_M_NONE)
+    if (node != OL_M_NONE) {
         ol_mtree_remove(t->tree, node);
+        lose_name(t->tree, parent, name); /* the new one is made beside it first */
+    }
     *ret = ol_mtree_link(t->tree, parent, name, strlen(name), t->tree->nodes[target].inode);
     return *ret == OL_M_NONE ? -ENOMEM : 0;
 }

@@ -46,8 +46,16 @@ struct ol_minode {
     uint16_t mode;
     uint8_t type; /* enum ol_mtype */
     bool opaque;
-    bool split; /* another inode is, or was, of its group */
+    bool split;    /* another inode is, or was, of its group */
+    uint16_t lost; /* directory: names that the layer deleted in it, as ol_mname_units(), summed up;
+                      UINT16_MAX: that or more */
 };
+
+/** What a name takes in a directory of ext4, in units of four bytes. */
+static inline uint32_t ol_mname_units(size_t len)
+{
+    return (uint32_t)(8 + len + 3) / 4;
+}
 
 /* Told when an inode gets its first name (sign 1), and when it has lost its last (-1). */
 typedef void ol_mtree_watch_fn(void *data, const struct ol_minode *inode, int sign);

@@ -57,7 +57,7 @@ static json_t *step_json(const struct ol_predicted_image *image, size_t index, s
 {
     bool of_layer = step->op == OL_STEP_LAYER_APPLY;
     bool estimate;
-    int64_t bytes = ol_predicted_bytes(image, engine, step, &estimate);
+    int64_t bytes = ol_predicted_bytes(image, step, &estimate);
     json_t *json = json_object();
 
     ol_json_put(json, "op", json_string(ol_step_op_name(step->op)), r);
