@@ -147,8 +147,8 @@ static struct ol_peak overlay_commit(const struct ol_held_container *container,
 
     if (!container->way.naive_diff)
         return exactly(OVERLAY_LAYER_BESIDE + running->peak);
-    if (container->way.mounts) /* its mount point is there before what it frees is gone */
-        cloned += mount + more_of(0, RENAME_TRIED - cached);
+    if (container->way.mounts) /* what it frees has gone before the kernel tries anything */
+        cloned += mount + RENAME_TRIED - cached;
     peak = between(running->peak - cached, more_of(cloned, running->peak - cached + mount));
     add(&peak, OVERLAY_LAYER_BESIDE);
     return peak;

@@ -15,9 +15,11 @@
  *   container C I       on image I
  *   change C SEED MIX   mount, a planned mix of changes ("add=1,delete=2"), unmount; where the
  *                       image has too few files for it, only what makes new ones
- *   replay C            instead of a change: what a layer changes. Its entries follow, as above;
- * all layers of the container's image have to be such, none a commit commit C I          makes
- * image I drop C              remove the container remove I            remove the image's top layer
+ *   replay C            the same with what a layer changes: its entries follow, as above. No
+ *                       layer of the container's image may be a commit
+ *   commit C I          makes image I
+ *   drop C              remove the container
+ *   remove I            remove the image's top layer
  *
  * Names are numbers, and each layer has its own. A line that cannot be followed (its image is not
  * there, or has children, or the layer is one no driver takes) is passed over, so that any choice
