@@ -13,6 +13,9 @@
  */
 int ol_explain_shorten(const struct ol_explanation *ex, const char *text, struct ol_buf *ret);
 
+/** Length of the "-init" at the end of a nickname, which its directory has in its own name, too. */
+size_t ol_explain_init_suffix(const char *nickname);
+
 /** A call in words: "Create barn on base: an empty layer". */
 int ol_explain_call_words(const struct ol_scene *scene, const struct ol_scene_call *call,
                           enum ol_view view, struct ol_buf *ret);

@@ -16,8 +16,13 @@
 enum { /* pixels */
        MARGIN = 16,
        HEADING = 640, /* the legend is as wide */
-       COLUMN = 372,  /* a box and the room for its curves */
        BOX = 316,
+       CURVES = 56,     /* the room beside a box */
+       CURVE_NEAR = 10, /* how far out the control points are: of the shortest curve */
+       CURVE_FAR = 64,  /* and of the longest, which itself goes three quarters of that */
+       NUMBER = 62,     /* right edge of an inode's number, */
+       NUMBER_DIGITS = 9,
+       DIGIT = 6, /* and what each digit more takes */
        LINE = 15,
        BOX_HEAD = 22,
        BOX_GAP = 10,
@@ -31,9 +36,10 @@ struct drawing {
     const struct ol_explain_column *column;
     const struct ol_moment *moment;
     FILE *out;
-    int x;    /* of the boxes */
-    int *y;   /* owned; of each row's text, 0: it is not drawn */
-    int next; /* where the next box begins */
+    int x;     /* of the boxes */
+    int wider; /* than most: for numbers of many digits */
+    int *y;    /* owned; of each row's text, 0: it is not drawn */
+    int next;  /* where the next box begins */
 };
 
 static void put_escaped(FILE *out, const char *text)
@@ -97,10 +103,10 @@ static int draw_row(struct drawing *d, size_t index, int y)
     int r;
 
     d->y[index] = y;
-    fprintf(d->out, "<text class=\"ino %s\" x=\"%d\" y=\"%d\">%" PRIu64, class_of(row), d->x + 62,
-            y, entry->ino);
+    fprintf(d->out, "<text class=\"ino %s\" x=\"%d\" y=\"%d\">%" PRIu64, class_of(row),
+            d->x + NUMBER + d->wider, y, entry->ino);
     fprintf(d->out, "</text><text class=\"%s\" x=\"%d\" y=\"%d\">", class_of(row),
-            d->x + 72 + INDENT * ((int)entry->depth - 2), y);
+            d->x + NUMBER + d->wider + 10 + INDENT * ((int)entry->depth - 2), y);
     r = put_label(d, row);
     if (!S_ISDIR(entry->mode) && entry->links > 1)
         fprintf(d->out, "<tspan class=\"links\" dx=\"8\">x%" PRIu64 "</tspan>", entry->links);
@@ -115,32 +121,29 @@ static size_t group_end(const struct ol_tree_rows *rows, size_t first)
     return first;
 }
 
-static bool is_init(const char *nickname)
-{
-    return nickname != NULL && strstr(nickname, "-init") != NULL;
-}
-
 /* The box's frame and title. What an init layer holds is not drawn: it is always the same. */
 static int draw_box(struct drawing *d, size_t first, size_t end)
 {
     const struct ol_tree_row *row = &d->moment->rows.rows[first];
     const struct ol_capture_entry *entry = ol_tree_row_entry(row);
     const char *nickname = ol_scene_nickname(d->column->scene, entry->name);
-    const size_t shown = is_init(nickname) || row->change == OL_TREE_GONE ? 0 : end - first - 1;
+    const size_t suffix = nickname != NULL ? ol_explain_init_suffix(nickname) : 0;
+    const size_t shown = suffix > 0 || row->change == OL_TREE_GONE ? 0 : end - first - 1;
+    const int text_x = d->x + NUMBER + d->wider;
     const int height = BOX_HEAD + (int)shown * LINE + (shown > 0 ? 8 : 4);
     ol_auto_buf struct ol_buf title = OL_BUF_INIT;
     int r = ol_explain_shorten(d->ex, entry->name, &title);
 
     if (r == 0 && nickname != NULL)
-        r = ol_buf_printf(&title, "/  %s", nickname);
+        r = ol_buf_printf(&title, "/  %.*s", (int)(strlen(nickname) - suffix), nickname);
     if (r == 0 && shown == 0)
         r = ol_buf_printf(&title, "  (%zu names)", end - first - 1);
     fprintf(d->out,
             "<rect class=\"box box-%s\" x=\"%d\" y=\"%d\" width=\"%d\" height=\"%d\" rx=\"5\"/>\n"
             "<text class=\"ino %s\" x=\"%d\" y=\"%d\">%" PRIu64 "</text>"
             "<text class=\"title %s\" x=\"%d\" y=\"%d\">",
-            class_of(row), d->x, d->next, BOX, height, class_of(row), d->x + 62, d->next + 16,
-            entry->ino, class_of(row), d->x + 72, d->next + 16);
+            class_of(row), d->x, d->next, BOX + d->wider, height, class_of(row), text_x,
+            d->next + 16, entry->ino, class_of(row), text_x + 10, d->next + 16);
     put_escaped(d->out, ol_buf_str(&title));
     fputs("</text>\n", d->out);
     for (size_t i = 0; i < shown && r == 0; i++)
@@ -155,10 +158,24 @@ static bool same_inode(const struct ol_tree_row *a, const struct ol_tree_row *b)
            a->now->dev == b->now->dev;
 }
 
-/* From a name to the next one of its inode: the further apart, the further out. */
-static void draw_links(const struct drawing *d)
+/* From a name to the next one of its inode. */
+struct curve {
+    int from, to; /* y */
+};
+
+static int by_length(const void *a, const void *b)
+{
+    const struct curve *x = a;
+    const struct curve *y = b;
+    const int longer = (x->to - x->from) - (y->to - y->from);
+
+    return longer != 0 ? longer : x->from - y->from;
+}
+
+static size_t collect_curves(const struct drawing *d, struct curve *curves)
 {
     const struct ol_tree_rows *rows = &d->moment->rows;
+    size_t count = 0;
 
     for (size_t i = 0; i < rows->count; i++) {
         size_t j = i + 1;
@@ -167,12 +184,31 @@ static void draw_links(const struct drawing *d)
             continue;
         while (j < rows->count && (d->y[j] == 0 || !same_inode(&rows->rows[i], &rows->rows[j])))
             j++;
-        if (j == rows->count)
-            continue;
-        fprintf(d->out, "<path class=\"link\" d=\"M%d %d C%d %d %d %d %d %d\"/>\n", d->x + BOX,
-                d->y[i] - 4, d->x + COLUMN - 8, d->y[i] - 4, d->x + COLUMN - 8, d->y[j] - 4,
-                d->x + BOX, d->y[j] - 4);
+        if (j < rows->count)
+            curves[count++] = (struct curve){d->y[i] - 4, d->y[j] - 4};
     }
+    return count;
+}
+
+/* The longer, the further out, and no two equally far: what lies on another could not be followed.
+ */
+static int draw_links(const struct drawing *d)
+{
+    const int x = d->x + BOX + d->wider;
+    ol_auto_free struct curve *curves = calloc(d->moment->rows.count + 1, sizeof *curves);
+    size_t count;
+
+    if (curves == NULL)
+        return -ENOMEM;
+    count = collect_curves(d, curves);
+    qsort(curves, count, sizeof *curves, by_length);
+    for (size_t i = 0; i < count; i++) {
+        const double out = CURVE_NEAR + (CURVE_FAR - CURVE_NEAR) * (double)(i + 1) / (double)count;
+
+        fprintf(d->out, "<path class=\"link\" d=\"M%d %d C%.1f %d %.1f %d %d %d\"/>\n", x,
+                curves[i].from, x + out, curves[i].from, x + out, curves[i].to, x, curves[i].to);
+    }
+    return 0;
 }
 
 static int draw_head(const struct drawing *d)
@@ -191,15 +227,35 @@ static int draw_head(const struct drawing *d)
     return r;
 }
 
+/* What the longest inode number takes beyond the room there is for most. */
+static int wider_by(const struct ol_explanation *ex)
+{
+    uint64_t most = 0;
+    int digits;
+
+    for (size_t c = 0; c < ex->options.n_engines; c++) {
+        const struct ol_tree_rows *rows = &ex->columns[c].moments[ex->n_done - 1].rows;
+
+        for (size_t i = 0; i < rows->count; i++) {
+            uint64_t ino = ol_tree_row_entry(&rows->rows[i])->ino;
+
+            most = ino > most ? ino : most;
+        }
+    }
+    digits = snprintf(NULL, 0, "%" PRIu64, most);
+    return digits > NUMBER_DIGITS ? (digits - NUMBER_DIGITS) * DIGIT : 0;
+}
+
 /* @return the height it took, or -ENOMEM */
-static int draw_column(const struct ol_explanation *ex, size_t index, FILE *out)
+static int draw_column(const struct ol_explanation *ex, size_t index, int wider, FILE *out)
 {
     struct drawing d = {
         .ex = ex,
         .column = &ex->columns[index],
         .moment = &ex->columns[index].moments[ex->n_done - 1],
         .out = out,
-        .x = MARGIN + (int)index * COLUMN,
+        .x = MARGIN + (int)index * (BOX + CURVES + wider),
+        .wider = wider,
         .next = TOP,
     };
     const struct ol_tree_rows *rows = &d.moment->rows;
@@ -209,10 +265,9 @@ static int draw_column(const struct ol_explanation *ex, size_t index, FILE *out)
     d.y = y;
     for (size_t i = 0; i < rows->count && r == 0; i = group_end(rows, i))
         r = draw_box(&d, i, group_end(rows, i));
-    if (r < 0)
-        return r;
-    draw_links(&d);
-    return d.next;
+    if (r == 0)
+        r = draw_links(&d);
+    return r < 0 ? r : d.next;
 }
 
 static const char style[] =
@@ -254,7 +309,8 @@ static void draw_title(const struct ol_explanation *ex, FILE *out)
 
 int ol_explain_print_svg(const struct ol_explanation *ex, FILE *out)
 {
-    const int columns = 2 * MARGIN + (int)ex->options.n_engines * COLUMN;
+    const int wider = wider_by(ex);
+    const int columns = 2 * MARGIN + (int)ex->options.n_engines * (BOX + CURVES + wider);
     const int width = columns < HEADING ? HEADING : columns;
     ol_auto_free char *body = NULL;
     size_t len = 0;
@@ -263,7 +319,7 @@ int ol_explain_print_svg(const struct ol_explanation *ex, FILE *out)
     int r = in_memory == NULL ? -ENOMEM : 0;
 
     for (size_t i = 0; i < ex->options.n_engines && r >= 0; i++) {
-        r = draw_column(ex, i, in_memory);
+        r = draw_column(ex, i, wider, in_memory);
         height = r > height ? r : height;
     }
     if (in_memory != NULL && fclose(in_memory) != 0)

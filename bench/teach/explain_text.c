@@ -111,17 +111,6 @@ static void put_numbers(struct ol_page *page, const struct ol_tree_row *row, int
                 nature_mark(row), width, entry->ino, links, ol_capture_letter(entry), size);
 }
 
-/* Length of the "-init" at the end of a nickname; the directory has it in its own name, too. */
-static size_t init_suffix(const char *nickname)
-{
-    static const char suffix[] = "-init";
-    const size_t len = strlen(nickname);
-
-    return len >= sizeof suffix && strcmp(nickname + len - (sizeof suffix - 1), suffix) == 0
-               ? sizeof suffix - 1
-               : 0;
-}
-
 static void put_name(const struct part *part, const struct ol_tree_row *row)
 {
     const struct ol_capture_entry *entry = ol_tree_row_entry(row);
@@ -133,8 +122,8 @@ static void put_name(const struct part *part, const struct ol_tree_row *row)
     if (r == 0 && S_ISDIR(entry->mode))
         r = ol_buf_putc(&text, '/');
     if (r == 0 && nickname != NULL)
-        r = ol_buf_printf(&text, " (%.*s)", (int)(strlen(nickname) - init_suffix(nickname)),
-                          nickname);
+        r = ol_buf_printf(&text, " (%.*s)",
+                          (int)(strlen(nickname) - ol_explain_init_suffix(nickname)), nickname);
     if (r == 0 && entry->target != NULL) {
         r = ol_buf_puts(&text, " -> ");
         if (r == 0)
@@ -175,7 +164,7 @@ static bool is_init_layer(const struct part *part, const struct ol_capture_entry
     const char *nickname = entry->depth == 1 ? ol_scene_nickname(part->column->scene, entry->name)
                                              : NULL;
 
-    return nickname != NULL && init_suffix(nickname) > 0;
+    return nickname != NULL && ol_explain_init_suffix(nickname) > 0;
 }
 
 /* Whose insides are not shown: what went, what is as before, and, before it all, init layers. */

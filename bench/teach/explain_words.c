@@ -43,6 +43,16 @@ int ol_explain_shorten(const struct ol_explanation *ex, const char *text, struct
     return r;
 }
 
+size_t ol_explain_init_suffix(const char *nickname)
+{
+    static const char suffix[] = "-init";
+    const size_t len = strlen(nickname);
+
+    return len >= sizeof suffix && strcmp(nickname + len - (sizeof suffix - 1), suffix) == 0
+               ? sizeof suffix - 1
+               : 0;
+}
+
 /* ---- calls ---- */
 
 /* "%i" is the id, "%p" the parent. */
