@@ -498,17 +498,18 @@ static int print_heading(const struct printer *p)
     const struct ol_step *step = p->ex->options.step;
     const struct ol_step_phase *phase = p->index > 0 ? &step->phases[p->index - 1] : NULL;
     ol_auto_buf struct ol_buf acts = OL_BUF_INIT;
+    char number[32];
     struct ol_page page;
     int r = put_acts(phase != NULL ? phase->acts : step->before, &acts);
 
     if (r < 0)
         return r;
     ol_page_init(&page, p->style->width, p->style->color);
-    ol_page_line(&page);
+    (void)snprintf(number, sizeof number, "[%u/%u]", p->index, p->ex->n_phases);
     if (phase != NULL)
-        ol_page_put(&page, OL_INK_BOLD, "[%u/%u] %s", p->index, p->ex->n_phases, phase->caption);
+        ol_page_wrap(&page, OL_INK_BOLD, number, strlen(number) + 1, " ", phase->caption);
     else
-        ol_page_put(&page, OL_INK_BOLD, "Before");
+        ol_page_wrap(&page, OL_INK_BOLD, "", 0, " ", "Before");
     if (acts.len > 0)
         ol_page_wrap(&page, OL_INK_PLAIN, phase != NULL ? "  done:" : "  so far:", 11, " ",
                      ol_buf_str(&acts));
