@@ -2,6 +2,7 @@
 /* Measurements of a budget; see check_measure.h. */
 #include "cli/check_measure.h"
 
+#include "cli/child.h"
 #include "cli/place.h"
 #include "cli/progress.h"
 
@@ -11,9 +12,7 @@
 #include "common/io.h"
 
 #include <errno.h>
-#include <poll.h>
-#include <signal.h>
-#include <sys/wait.h>
+#include <unistd.h>
 
 enum { ANSWER_MAX = 16 << 20 }; /* bytes of values: some 20 for each layer and commit */
 
@@ -68,16 +67,6 @@ static int run_inside(struct ol_cli *cli, const struct place_found *found, void 
     return r;
 }
 
-/* The parent's SIGTERM may be the second one, which would kill before all is cleaned up. */
-static void keep_handling_sigterm(void)
-{
-    struct sigaction action;
-
-    (void)sigaction(SIGTERM, NULL, &action); /* neither call can fail for this signal */
-    action.sa_flags &= ~(int)SA_RESETHAND;
-    (void)sigaction(SIGTERM, &action, NULL);
-}
-
 /* Its failure is an answer too: the parent says it. */
 static int run_child(struct ol_cli *cli, struct job *job)
 {
@@ -98,32 +87,18 @@ static int run_child(struct ol_cli *cli, struct job *job)
     return status;
 }
 
-/* All the child says. A signal for us is one for it; it then ends cleanly and closes the pipe. */
-static int listen_to(pid_t child, int fd, struct ol_buf *text)
+static int listen_to(struct child *child, struct ol_buf *text)
 {
-    bool told = false;
+    char block[65536];
+    ssize_t n;
 
-    for (;;) {
-        char block[65536];
-        struct pollfd pipe = {.fd = fd, .events = POLLIN};
-        ssize_t n = 0;
-
-        if (ol_cli_cancelled() && !told) {
-            (void)kill(child, SIGTERM); /* it is there until it was waited for */
-            told = true;
-        }
-        if (poll(&pipe, 1, 1000) <= 0)
-            continue; /* a signal, or time to look for one that came just before */
-        n = read(fd, block, sizeof block);
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n <= 0)
-            return n < 0 ? -errno : 0;
+    while ((n = child_read(child, block, sizeof block)) > 0) {
         if (text->len + (size_t)n > ANSWER_MAX)
             return -E2BIG;
         if (ol_buf_append(text, block, (size_t)n) < 0)
             return -ENOMEM;
     }
+    return (int)n;
 }
 
 static int take_answer(const struct ol_budget_section *section, const struct ol_buf *text,
@@ -143,58 +118,20 @@ static int take_answer(const struct ol_budget_section *section, const struct ol_
     return ol_budget_values_from_json(section, json, ret, err);
 }
 
-/*
- * Signals wait meanwhile: one that came before the fork has reset its handler, and the child would
- * die of the next.
- */
-static int start_child(struct ol_cli *cli, struct job *job, const int ends[2], pid_t *ret,
-                       struct ol_error *err)
-{
-    sigset_t all;
-    sigset_t before;
-    int r = 0;
-
-    (void)sigfillset(&all); /* none of these can fail for these arguments */
-    (void)sigprocmask(SIG_SETMASK, &all, &before);
-    if (ol_cli_cancelled()) {
-        r = ol_error_set(err, -ECANCELED, "interrupted");
-    } else {
-        *ret = fork();
-        if (*ret < 0)
-            r = ol_error_sys(err, errno, "cannot start a process");
-    }
-    if (r == 0 && *ret == 0) {
-        keep_handling_sigterm();
-        (void)sigprocmask(SIG_SETMASK, &before, NULL);
-        close(ends[0]);
-        job->fd = ends[1];
-        _exit(run_child(cli, job));
-    }
-    (void)sigprocmask(SIG_SETMASK, &before, NULL);
-    return r;
-}
-
 int check_measure(struct ol_cli *cli, const struct ol_budget_section *section,
                   struct ol_budget_values *ret, struct ol_error *err)
 {
     ol_auto_buf struct ol_buf text = OL_BUF_INIT;
-    struct job job = {.section = section};
-    int ends[2];
-    pid_t child = -1;
-    int r = ol_io_pipe(ends, err);
+    struct child child;
+    int r = child_start(&child, err);
 
     if (r < 0)
         return r;
-    (void)fflush(stdout); /* the child must not print what waits there once more */
-    r = start_child(cli, &job, ends, &child, err);
-    close(ends[1]);
-    if (r == 0) {
-        r = listen_to(child, ends[0], &text);
-        if (r < 0)
-            (void)ol_error_set(err, r, "cannot learn what was measured: %s", strerrordesc_np(-r));
-    }
-    close(ends[0]);
-    while (child > 0 && waitpid(child, NULL, 0) < 0 && errno == EINTR)
-        continue;
+    if (child.pid == 0)
+        _exit(run_child(cli, &(struct job){.section = section, .fd = child.fd}));
+    r = listen_to(&child, &text);
+    if (r < 0)
+        (void)ol_error_set(err, r, "cannot learn what was measured: %s", strerrordesc_np(-r));
+    (void)child_end(&child); /* what it said is what counts */
     return r < 0 ? r : take_answer(section, &text, ret, err);
 }

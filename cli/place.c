@@ -2,12 +2,11 @@
 /* Views and places; see place.h. */
 #include "cli/place.h"
 
+#include "cli/child.h"
 #include "common/cleanup.h"
 #include "common/fs/file.h"
 
 #include <errno.h>
-#include <poll.h>
-#include <signal.h>
 #include <sys/wait.h>
 
 void place_fini(struct place *place)
@@ -67,22 +66,6 @@ static int run_in_directory(struct ol_cli *cli, const struct place *place, place
     return r < 0 ? r : closed;
 }
 
-/* A signal for us is one for the child, which then ends cleanly. */
-static int wait_for(pid_t child)
-{
-    bool told = false;
-    int status = 0;
-
-    while (waitpid(child, &status, WNOHANG) == 0) {
-        if (ol_cli_cancelled() && !told) {
-            (void)kill(child, SIGTERM); /* it is there until it was waited for */
-            told = true;
-        }
-        (void)poll(NULL, 0, 100); /* ms; a signal, or time to look for one that came just before */
-    }
-    return status;
-}
-
 /*
  * A file system of our own was mounted outside the user namespace and cannot be unmounted inside: a
  * child enters it, and the place is unmade here. The child says what is wrong itself.
@@ -91,23 +74,23 @@ static int run_in_child(struct ol_cli *cli, const struct place *place,
                         const struct ol_backing *backing, place_fn *run, void *data,
                         int *ret_status, struct ol_error *err)
 {
+    struct child child;
     int status = 0;
-    pid_t child;
+    char none;
+    int r = child_start(&child, err);
 
-    (void)fflush(stdout); /* nothing was printed yet; the child must not print it again */
-    child = fork();
-    if (child < 0)
-        return ol_error_sys(err, errno, "cannot start a process");
-    if (child == 0) {
-        int r = ol_view_enter_userns(err);
-
+    if (r < 0)
+        return r;
+    if (child.pid == 0) {
+        r = ol_view_enter_userns(err);
         if (r == 0)
             r = run_at(cli, place, OL_VIEW_USERNS, backing, run, data, &status, err);
         if (r < 0)
             status = ol_cli_fail(cli, r, err);
         _exit(ol_cli_finish_output(cli, status));
     }
-    status = wait_for(child);
+    (void)child_read(&child, &none, sizeof none); /* it writes nothing: until its end */
+    status = child_end(&child);
     *ret_status = WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
     return 0;
 }
