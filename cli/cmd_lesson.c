@@ -6,6 +6,7 @@
 #include "cli/lesson.h"
 #include "cli/listing.h"
 #include "cli/place.h"
+#include "cli/workload.h"
 
 #include "bench/report/page.h"
 #include "common/cleanup.h"
@@ -15,7 +16,6 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/ioctl.h>
 #include <unistd.h>
 
 enum { KEY_ANSWER = 0x500000, KEY_ANSWERS, KEY_RESET, KEY_BACKING, KEY_VIEW };
@@ -312,12 +312,6 @@ static int ask(const struct ol_lab *lab, void *data, struct ol_error *err)
     return r;
 }
 
-static bool cancelled(void *data)
-{
-    (void)data;
-    return ol_cli_cancelled();
-}
-
 /* "13 inodes", or "c) it fails: …". */
 static char *answer_text(const struct ol_lab *lab, int64_t answer)
 {
@@ -390,19 +384,10 @@ static int record(struct ol_cli *cli, unsigned number, bool right, struct ol_err
     return lesson_progress_save(cli->root, &progress, err);
 }
 
-static struct ol_report_style style_of(const struct ol_cli *cli)
-{
-    struct winsize size = {0};
-    struct ol_report_style style = {.color = ol_cli_color(cli, STDOUT_FILENO)};
-
-    if (ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0)
-        style.width = size.ws_col;
-    return style;
-}
-
 static int run_lab(struct session *s, int64_t *ret_truth, struct ol_error *err)
 {
-    const struct ol_lab_front front = {.say = say, .ask = ask, .cancelled = cancelled, .data = s};
+    const struct ol_lab_front front = {
+        .say = say, .ask = ask, .cancelled = ol_cli_is_cancelled, .data = s};
     const struct ol_lab_run where = {
         .dir = s->found->dir,
         .view = s->found->view,
@@ -417,7 +402,7 @@ static int run_one(struct ol_cli *cli, const struct lesson_args *args, unsigned 
                    const struct place_found *found, bool *ret_right, json_t **ret_json,
                    struct ol_error *err)
 {
-    const struct ol_report_style style = style_of(cli);
+    const struct ol_report_style style = workload_style(cli, true);
     struct session s = {
         .cli = cli,
         .args = args,
