@@ -12,6 +12,7 @@
 #include "common/fs/file.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <string.h>
 #include <sys/ioctl.h>
 
@@ -113,16 +114,19 @@ static bool take(struct ol_cli *cli, int key, char *arg, void *data)
     }
 }
 
-static bool set_default_place(struct ol_cli *cli, struct explain_args *args)
+/* Nobody who did not name it looks for what is wrong with it in the environment. */
+static int set_default_place(struct explain_args *args, struct ol_error *err)
 {
-    ol_auto_error struct ol_error err = OL_ERROR_INIT;
-    const char *dir = getenv("TMPDIR");
+    const char *dir = ol_cli_tmp_dir();
+    ol_auto_fd int fd = -1;
 
     if (args->place.backing_text != NULL)
-        return true;
-    return place_set_backing(&args->place, dir != NULL && dir[0] == '/' ? dir : "/tmp", &err) ==
-               0 ||
-           refuse(cli, "$TMPDIR: ", &err);
+        return 0;
+    fd = ol_fs_open_dir(AT_FDCWD, dir);
+    if (fd < 0)
+        return ol_error_sys(err, -fd, "cannot open '%s' (of $TMPDIR; --backing names another)",
+                            dir);
+    return place_set_backing(&args->place, dir, err);
 }
 
 static bool parse(struct ol_cli *cli, int argc, char **argv, struct explain_args *args)
@@ -137,7 +141,7 @@ static bool parse(struct ol_cli *cli, int argc, char **argv, struct explain_args
     };
 
     if (!set_engines(cli, args, "overlay,overlay2,snapshot") ||
-        !ol_cli_parse(cli, &syntax, argc, argv) || !set_default_place(cli, args))
+        !ol_cli_parse(cli, &syntax, argc, argv))
         return false;
     if (args->interactive && cli->json) {
         (void)ol_cli_usage(cli, "--interactive cannot be used with --json");
@@ -177,7 +181,7 @@ static int interrupted(struct ol_error *err)
     return ol_error_set(err, -ECANCELED, "interrupted");
 }
 
-/* Until Enter; a signal or the end of the input interrupts. */
+/* Until Enter. */
 static int wait_for_enter(struct ol_error *err)
 {
     char c = '\0';
@@ -187,8 +191,10 @@ static int wait_for_enter(struct ol_error *err)
     while (c != '\n') {
         ssize_t n = ol_cli_cancelled() ? 0 : read(STDIN_FILENO, &c, 1);
 
-        if (n <= 0)
+        if (ol_cli_cancelled())
             return interrupted(err);
+        if (n <= 0)
+            return ol_error_set(err, -ENODATA, "the input ended before the last phase");
     }
     return 0;
 }
@@ -281,10 +287,13 @@ int cmd_explain(struct ol_cli *cli, int argc, char **argv)
     int status = OL_EXIT_OK;
     int r = 0;
 
-    if (!parse(cli, argc, argv, &args))
+    if (!parse(cli, argc, argv, &args)) {
         status = cli->status;
-    else
-        r = place_run(cli, &args.place, explain, &args, &status, &err);
+    } else {
+        r = set_default_place(&args, &err);
+        if (r == 0)
+            r = place_run(cli, &args.place, explain, &args, &status, &err);
+    }
     place_fini(&args.place);
     ol_engine_names_free(args.engines);
     return r < 0 ? ol_cli_fail(cli, r, &err) : status;

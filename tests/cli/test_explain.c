@@ -495,6 +495,20 @@ static void svg__a_place_that_is_not_there_fails(void **state)
     assert_nothing_left(f);
 }
 
+static void explain__says_where_a_place_that_is_missing_is_from(void **state)
+{
+    static const char *const args[] = {"explain", "create", NULL};
+    static const char *const env[] = {"TMPDIR=/nowhere", NULL};
+    auto_result struct program_result result = {0};
+
+    (void)state;
+    program_run(&(struct program_run){.args = args, .env = env}, &result);
+    assert_string_equal(result.err,
+                        "overlab explain: cannot open '/nowhere' (of $TMPDIR; --backing "
+                        "names another): No such file or directory\n");
+    assert_int_equal(result.status, 1);
+}
+
 /* ---- output that does not get out ---- */
 
 static void output__a_full_disk_is_told_once(void **state)
@@ -633,6 +647,19 @@ static void interactive__is_interrupted_before_it_waits(void **state)
     assert_nothing_left(f);
 }
 
+static void interactive__needs_input_to_its_end(void **state)
+{
+    const struct fixture *f = *state;
+    struct terminal terminal;
+
+    explain_on(&terminal, 80, "mount", "--backing", f->dir.path, "--interactive");
+    terminal_await(&terminal, prompt);
+    terminal_type(&terminal, "\004");
+    terminal_await(&terminal, "the input ended before the last phase");
+    assert_int_equal(terminal_end(&terminal), 1);
+    assert_nothing_left(f);
+}
+
 /* The end of the input is one, too: nobody is there to press Enter. */
 static void interactive__ends_clean_when_the_terminal_goes(void **state)
 {
@@ -699,6 +726,7 @@ int main(void)
         TEST(explain__takes_variants_of_drivers),
         TEST(svg__draws_the_directories),
         TEST(svg__a_place_that_is_not_there_fails),
+        TEST(explain__says_where_a_place_that_is_missing_is_from),
         TEST(output__a_full_disk_is_told_once),
         TEST(output__nobody_reads_ends_it_by_sigpipe),
         TEST(terminal__a_wide_one_has_columns_and_colour),
@@ -706,6 +734,7 @@ int main(void)
         TEST(interactive__waits_before_each_phase),
         TEST(interactive__ends_clean_at_every_prompt),
         TEST(interactive__is_interrupted_before_it_waits),
+        TEST(interactive__needs_input_to_its_end),
         TEST(interactive__ends_clean_when_the_terminal_goes),
         TEST(killed__the_next_run_cleans_up),
         TEST(signal__in_the_middle_leaves_nothing),
