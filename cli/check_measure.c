@@ -44,6 +44,7 @@ static int run_inside(struct ol_cli *cli, const struct place_found *found, void 
         .engines = section->drivers,
         .n_engines = section->n_drivers,
         .workload = section->workload,
+        .containers = section->containers,
         .view = found->view,
         .dir = found->dir,
         .path_kind = found->path_kind,

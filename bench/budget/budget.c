@@ -181,7 +181,6 @@ static int take_containers(struct reader *reader, const struct ol_ini_entry *ent
     int r = whole("containers", entry->value, 1, CONTAINERS_MAX, &value, reader->err);
 
     section->containers = (unsigned)value;
-    section->containers_line = entry->line;
     return r;
 }
 
@@ -529,11 +528,6 @@ int ol_budget_check_mode(const struct ol_budget *budget, const struct ol_budget_
             r = ol_error_set(err, -EINVAL, "%s:%u: section [%s] has no containers = N",
                              budget->source, section->limits[i].line, section->name);
     }
-    if (r == 0 && mode == OL_BUDGET_MEASURE && section->containers > 0)
-        r = ol_error_set(err, -EINVAL,
-                         "%s:%u: containers are predicted, not measured: mode = "
-                         "predict, or without them",
-                         budget->source, section->containers_line);
     for (size_t i = 0; i < section->n_drivers && mode == OL_BUDGET_PREDICT && r == 0; i++) {
         enum ol_law law;
 

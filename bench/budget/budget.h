@@ -77,8 +77,7 @@ struct ol_budget_section {
     size_t n_drivers;
     struct ol_report_workload workload; /* commits say nothing with replay */
     unsigned containers;                /* beside the commits */
-    unsigned containers_line;
-    bool has_mode; /* the file says which */
+    bool has_mode;                      /* the file says which */
     enum ol_budget_mode mode;
     enum ol_view view;
     char *backing; /* owned; as compare's --backing takes it; NULL: not said */

@@ -19,7 +19,7 @@ static const struct ol_metric_info metrics[OL_METRICS] = {
     [OL_METRIC_CONTAINER_INODES] = {"inodes_per_container", "inodes",
                                     "of a container, made and mounted", true, true},
     [OL_METRIC_CONTAINERS_INODES] = {"containers_inodes", "inodes",
-                                     "of all the containers beside the commits", true, false},
+                                     "of all the containers beside the commits", true, true},
     [OL_METRIC_COMMIT_INODES] = {"inodes_per_commit", "inodes", "of a commit (the median)", true,
                                  true},
     [OL_METRIC_COMMIT_INODES_MAX] = {"max_inodes_per_commit", "inodes",

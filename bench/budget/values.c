@@ -135,6 +135,8 @@ static void take_measured(const struct ol_report *report, size_t index,
     if (phases[OL_PHASE_COMMIT].present)
         set(values, OL_METRIC_COMMIT_BYTES, phases[OL_PHASE_COMMIT].bytes);
     set(values, OL_METRIC_PEAK_INODES, engine->peak_inodes);
+    if (engine->has_held)
+        set(values, OL_METRIC_CONTAINERS_INODES, engine->held.inodes);
     set(values, OL_METRIC_LEFT_INODES, engine->left_inodes);
     if (ol_engine_law(engine->name, &law) == 0) /* else no step can be wrong */
         set(values, OL_METRIC_WRONG_STEPS, (int64_t)report->found[index].wrong_steps);

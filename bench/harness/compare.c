@@ -357,6 +357,8 @@ static int run(struct comparison *c, struct ol_error *err)
         .n_layers = (unsigned)ol_report_imported(c->report),
         .plans = ol_forecast_plans(c->forecast),
         .commits = c->report->workload.commits,
+        .containers = options->containers,
+        .containers_of = c->report->workload.replay ? c->report->workload.commits : 0,
         .rounds = options->workload.rounds,
         .warmup = options->workload.warmup,
         .seed = options->workload.seed,
@@ -428,6 +430,8 @@ static int compare(struct comparison *c, struct ol_error *err)
                                ol_view_can_keep_owner(c->options->dir), err);
     else if (r == 0)
         r = ol_forecast_commits(c->forecast, &work->changes, work->change_bytes, work->seed, err);
+    if (r == 0 && work->replay && c->options->containers > 0)
+        r = ol_forecast_hold(c->forecast, err);
     if (r == 0 && work->replay)
         r = ol_image_history_get(ol_image_config_of(c->image.image), c->n_layers,
                                  &c->report->history, err);

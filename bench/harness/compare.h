@@ -16,8 +16,9 @@ struct ol_compare_options {
     const struct ol_external_list *with; /* real engines beside them; NULL: none */
     unsigned timeout_s;                  /* of each of their answers; 0: OL_ENGINE_TIMEOUT_S */
     struct ol_report_workload workload;
-    enum ol_view view;     /* chosen and entered */
-    const char *dir;       /* absolute; the place: a directory of this run's own */
+    unsigned containers; /* beside the commits, as of ol_predict_options; our own engines' alone */
+    enum ol_view view;   /* chosen and entered */
+    const char *dir;     /* absolute; the place: a directory of this run's own */
     const char *path_kind; /* of the place: "directory", "loop", "tmpfs" */
     bool dedicated;        /* a file system made for this run */
     bool (*cancelled)(void *data);

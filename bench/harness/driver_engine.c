@@ -20,19 +20,50 @@ struct driver_engine {
     struct ol_store *store;    /* owned */
     int home_fd;               /* owned; O_DIRECTORY */
     int metadata_fd;           /* owned; the store's directory */
+    bool direct;               /* no mounts */
     struct ol_rootfs *mounted; /* owned; the newest container's root between mount and unmount */
     struct ol_store_container *containers; /* owned; n_containers of room for max_containers */
     struct ol_store_layer *layers;         /* owned; the imported image's, then the commits' */
     bool *kept; /* owned; beside layers: false when the commit was empty or existed already */
     unsigned n_containers, max_containers;
     unsigned n_layers, max_layers;
-    unsigned n_imported; /* how many layers the imported image has */
-    uint64_t slept_ns;   /* ol_driver_avoided_sleep_ns() so far */
+    unsigned n_imported;             /* how many layers the imported image has */
+    struct ol_store_container *held; /* owned; n_held of room for cap_held */
+    size_t n_held, cap_held;
+    uint64_t slept_ns; /* ol_driver_avoided_sleep_ns() so far */
 };
 
 static struct driver_engine *engine_from(struct ol_engine *engine)
 {
     return (struct driver_engine *)engine; /* base is its first member; only our table leads here */
+}
+
+/* A driver that keeps no data has nothing to change. */
+static bool keeps_data(const struct driver_engine *e)
+{
+    return (ol_driver_caps(e->drv) & OL_CAP_KEEPS_DATA) != 0;
+}
+
+/* In the direct view nothing is mounted, and what opening a container's root changes stays. */
+static int get_held(struct driver_engine *e, const struct ol_store_container *held,
+                    struct ol_error *err)
+{
+    struct ol_rootfs *rootfs = NULL;
+    ol_auto_free char *path = NULL;
+    int r;
+
+    if (!keeps_data(e))
+        return 0;
+    if (!e->direct)
+        return ol_driver_get(e->drv, held->mount_id, &path, err);
+    r = ol_driver_rootfs(e->drv, held->mount_id, &rootfs, err);
+    return r < 0 ? r : ol_rootfs_close(rootfs, err);
+}
+
+static int put_held(struct driver_engine *e, const struct ol_store_container *held,
+                    struct ol_error *err)
+{
+    return e->direct || !keeps_data(e) ? 0 : ol_driver_put(e->drv, held->mount_id, err);
 }
 
 static void engine_close(struct ol_engine *engine)
@@ -42,10 +73,13 @@ static void engine_close(struct ol_engine *engine)
     if (e == NULL)
         return;
     (void)ol_rootfs_close(e->mounted, NULL); /* after a failure, which is the error to report */
+    while (e->n_held > 0)
+        (void)put_held(e, &e->held[--e->n_held], NULL);
     ol_store_close(e->store);
     ol_driver_close(e->drv);
     ol_fd_close(&e->home_fd);
     ol_fd_close(&e->metadata_fd);
+    free(e->held);
     free(e->containers);
     free(e->layers);
     free(e->kept);
@@ -117,6 +151,7 @@ static int engine_open(const struct ol_engine_config *config, struct ol_engine *
     e->base.ops = &ol_driver_engine_ops;
     e->home_fd = -1;
     e->metadata_fd = -1;
+    e->direct = config->view == OL_VIEW_DIRECT;
     e->max_containers = config->commits;
     e->max_layers = config->commits + OL_MAX_IMAGE_LAYERS;
     e->containers = calloc((size_t)e->max_containers + 1, sizeof *e->containers);
@@ -187,12 +222,6 @@ static int engine_container_create(struct ol_engine *engine, struct ol_error *er
     return r;
 }
 
-/* A driver that keeps no data has nothing to change. */
-static bool keeps_data(const struct driver_engine *e)
-{
-    return (ol_driver_caps(e->drv) & OL_CAP_KEEPS_DATA) != 0;
-}
-
 static int engine_mount(struct ol_engine *engine, struct ol_error *err)
 {
     struct driver_engine *e = engine_from(engine);
@@ -255,6 +284,52 @@ static int engine_container_remove(struct ol_engine *engine, unsigned index, str
     struct driver_engine *e = engine_from(engine);
 
     return ol_store_container_remove(e->store, e->containers[index].id, err);
+}
+
+static int engine_hold(struct ol_engine *engine, unsigned image, struct ol_error *err)
+{
+    struct driver_engine *e = engine_from(engine);
+    struct ol_store_container *held;
+    int r;
+
+    if (e->n_held == e->cap_held) {
+        size_t room = e->cap_held > 0 ? 2 * e->cap_held : 16;
+
+        held = reallocarray(e->held, room, sizeof *held);
+        if (held == NULL)
+            return ol_error_nomem(err);
+        e->held = held;
+        e->cap_held = room;
+    }
+    held = &e->held[e->n_held];
+    r = ol_store_container_create(e->store, e->layers[e->n_imported + image - 1].chain_id, held,
+                                  err);
+    if (r < 0)
+        return r;
+    r = get_held(e, held, err);
+    if (r < 0) {
+        (void)ol_store_container_remove(e->store, held->id, NULL); /* report the first error */
+        return r;
+    }
+    e->n_held++;
+    return 0;
+}
+
+static int engine_release(struct ol_engine *engine, struct ol_error *err)
+{
+    struct driver_engine *e = engine_from(engine);
+    int r = 0;
+
+    while (e->n_held > 0 && r == 0) {
+        const struct ol_store_container *held = &e->held[e->n_held - 1];
+
+        r = put_held(e, held, err);
+        if (r < 0)
+            return r;
+        e->n_held--; /* else close unmounts it */
+        r = ol_store_container_remove(e->store, held->id, err);
+    }
+    return r;
 }
 
 /* A commit that made no layer of its own has none to remove. */
@@ -320,6 +395,8 @@ const struct ol_engine_ops ol_driver_engine_ops = {
     .commit = engine_commit,
     .save_diff = engine_save_diff,
     .container_remove = engine_container_remove,
+    .hold = engine_hold,
+    .release = engine_release,
     .image_remove = engine_image_remove,
     .root = engine_root,
     .home = engine_home,

@@ -117,6 +117,13 @@ struct ol_engine_ops {
      * mount. Without it a replayed layer cannot be held against its original. */
     int (*save_diff)(struct ol_engine *engine, int fd, struct ol_error *err);
     int (*container_remove)(struct ol_engine *engine, unsigned index, struct ol_error *err);
+    /**
+     * Optional: one more container of an image, mounted until all of them are released. None of
+     * the other calls means it. @param image  as of image_remove
+     */
+    int (*hold)(struct ol_engine *engine, unsigned image, struct ol_error *err);
+    /** Unmount and remove the containers held, newest first. */
+    int (*release)(struct ol_engine *engine, struct ol_error *err);
     /** Image 0 is the imported one with all its layers, image k that of commit k - 1. */
     int (*image_remove)(struct ol_engine *engine, unsigned index, struct ol_error *err);
 

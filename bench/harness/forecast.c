@@ -309,6 +309,19 @@ int ol_forecast_replay(struct ol_forecast *forecast, const struct ol_input *laye
     return forecast_all(forecast, &source, err);
 }
 
+int ol_forecast_hold(struct ol_forecast *forecast, struct ol_error *err)
+{
+    int r = 0;
+
+    for (size_t i = 0; i < forecast->n_ways && r == 0; i++) {
+        struct way_forecast *way = &forecast->ways[i];
+        struct ol_inode_kinds added;
+
+        r = ol_held_containers_create(&way->way, forecast->model, way->top, 1, NULL, &added);
+    }
+    return r < 0 ? ol_error_nomem(err) : 0;
+}
+
 struct ol_plan *const *ol_forecast_plans(const struct ol_forecast *forecast)
 {
     return forecast->plans;

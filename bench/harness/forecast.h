@@ -46,6 +46,12 @@ int ol_forecast_commits(struct ol_forecast *forecast, const struct ol_change_mix
 int ol_forecast_replay(struct ol_forecast *forecast, const struct ol_input *layers, bool keep_owner,
                        struct ol_error *err);
 
+/**
+ * After all commits: containers are made on the newest image, and removed before everything else
+ * is. What is left of them is the image's, and goes with it.
+ */
+int ol_forecast_hold(struct ol_forecast *forecast, struct ol_error *err);
+
 /** The plans, one per commit; owned by the forecast. */
 struct ol_plan *const *ol_forecast_plans(const struct ol_forecast *forecast);
 

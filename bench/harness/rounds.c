@@ -86,6 +86,12 @@ static int do_step(struct pass *pass, const struct ol_bench_step *step,
     return ol_error_set(err, -EINVAL, "no such step");
 }
 
+static void see_peak(struct pass *pass, int64_t inodes)
+{
+    if (inodes - pass->bench->start_inodes > pass->bench->peak_inodes)
+        pass->bench->peak_inodes = inodes - pass->bench->start_inodes;
+}
+
 static void record(struct pass *pass, struct ol_bench_step *step, uint64_t wall_ns,
                    const struct ol_engine_report *report, const struct ol_engine_usage *after)
 {
@@ -106,8 +112,7 @@ static void record(struct pass *pass, struct ol_bench_step *step, uint64_t wall_
         step->reports[pass->round - 1] = *report;
     }
     pass->usage = *after;
-    if (after->inodes - pass->bench->start_inodes > pass->bench->peak_inodes)
-        pass->bench->peak_inodes = after->inodes - pass->bench->start_inodes;
+    see_peak(pass, after->inodes);
 }
 
 static void tell_progress(struct pass *pass, const char *step)
@@ -181,6 +186,41 @@ static int run_step(struct pass *pass, struct ol_bench_step *step, struct ol_err
     return 0;
 }
 
+/* The containers beside the commits: counted, not timed. */
+static int hold_containers(struct pass *pass, struct ol_error *err)
+{
+    const struct ol_engine_ops *ops = pass->bench->ops;
+    struct ol_engine_usage held;
+    int r = 0;
+
+    for (unsigned i = 0; i < pass->job->containers && r == 0; i++) {
+        if (cancelled(pass->job))
+            return ol_error_set(err, -ECANCELED, "interrupted");
+        tell_progress(pass, "containers");
+        r = ops->hold(pass->engine, pass->job->containers_of, err);
+        if (r < 0)
+            return ol_error_wrap(err, r, "container %u beside the commits", i);
+    }
+    r = ops->usage(pass->engine, &held, err);
+    if (r < 0)
+        return ol_error_wrap(err, r, "counting containers");
+    see_peak(pass, held.inodes);
+    pass->bench->held = held;
+    pass->bench->has_held = true;
+    ol_engine_usage_sum(&pass->bench->held, &pass->usage, -1);
+    r = ops->release(pass->engine, err);
+    if (r == 0)
+        r = ops->usage(pass->engine, &pass->usage, err);
+    return r < 0 ? ol_error_wrap(err, r, "removing containers") : 0;
+}
+
+/* Everything is there before this step, and then less and less. */
+static bool begins_removing(const struct ol_bench_engine *bench, size_t step)
+{
+    return bench->steps[step].op >= OL_STEP_CONTAINER_REMOVE &&
+           (step == 0 || bench->steps[step - 1].op < OL_STEP_CONTAINER_REMOVE);
+}
+
 static int save_diff(struct pass *pass, unsigned index, struct ol_error *err)
 {
     int fd = open(pass->job->dir, O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
@@ -223,7 +263,10 @@ static int run_steps(struct pass *pass, struct ol_error *err)
         return ol_error_wrap(err, r, "counting the empty store");
     bench->start_inodes = pass->usage.inodes;
     for (size_t i = 0; i < bench->n_steps; i++) {
-        r = run_step(pass, &bench->steps[i], err);
+        if (pass->job->containers > 0 && bench->ops->hold != NULL && begins_removing(bench, i))
+            r = hold_containers(pass, err);
+        if (r == 0)
+            r = run_step(pass, &bench->steps[i], err);
         if (r < 0)
             return r;
     }

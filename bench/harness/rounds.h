@@ -47,7 +47,10 @@ struct ol_bench_engine {
     size_t n_steps;
     int64_t start_inodes; /* the empty store */
     int64_t peak_inodes;  /* highest count between two steps, the empty store taken off */
-    int64_t left_inodes;  /* what stayed after everything was removed; 0 when all is well */
+    struct ol_engine_usage
+        held;            /* what the job's containers beside the commits added, last round */
+    bool has_held;       /* false: it was not asked for such, or cannot have them */
+    int64_t left_inodes; /* what stayed after everything was removed; 0 when all is well */
 };
 
 void ol_bench_engine_fini(struct ol_bench_engine *engine);
@@ -70,10 +73,12 @@ struct ol_bench_job {
     unsigned n_layers;
     struct ol_plan *const *plans; /* one per commit */
     unsigned commits;
-    unsigned rounds; /* at least 1; 0: to lay out steps that nobody runs */
-    bool warmup;     /* one more round before the first */
-    uint64_t seed;   /* of the order of engines */
-    const char *dir; /* absolute; scratch, on the file system that is measured */
+    unsigned containers;    /* made and mounted before anything is removed, and removed first */
+    unsigned containers_of; /* of this image: 0 the imported one, k that of commit k - 1 */
+    unsigned rounds;        /* at least 1; 0: to lay out steps that nobody runs */
+    bool warmup;            /* one more round before the first */
+    uint64_t seed;          /* of the order of engines */
+    const char *dir;        /* absolute; scratch, on the file system that is measured */
     enum ol_view view;
     bool keep_owner;
     unsigned timeout_s;            /* of each answer of a real engine */

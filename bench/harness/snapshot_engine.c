@@ -37,6 +37,7 @@ struct snapshot_engine {
     char (*chain_ids)[OL_DIGEST_SIZE]; /* owned; of the imported layers */
     bool *committed;                   /* owned; containers that became layers */
     unsigned n_layers, n_containers, n_commits, max_containers;
+    unsigned n_held;           /* containers beside these, mounted on "<target>-<number>" */
     ol_driver_trace_fn *trace; /* may be NULL */
     void *trace_data;
 };
@@ -84,6 +85,28 @@ static int unmount(struct snapshot_engine *e, struct ol_error *err)
     return r;
 }
 
+static int target_of(const struct snapshot_engine *e, unsigned held, char **ret,
+                     struct ol_error *err)
+{
+    if (asprintf(ret, "%s-%u", e->target, held) >= 0)
+        return 0;
+    *ret = NULL;
+    return ol_error_nomem(err);
+}
+
+static int unmount_held(struct snapshot_engine *e, unsigned held, struct ol_error *err)
+{
+    ol_auto_free char *target = NULL;
+    int r = e->direct ? 0 : target_of(e, held, &target, err);
+
+    if (r < 0 || e->direct)
+        return r;
+    r = ol_mount_detach(target, err);
+    if (r == 0 && rmdir(target) < 0)
+        r = ol_error_sys(err, errno, "cannot remove '%s'", target);
+    return r;
+}
+
 static void engine_close(struct ol_engine *engine)
 {
     struct snapshot_engine *e = engine_from(engine);
@@ -91,6 +114,8 @@ static void engine_close(struct ol_engine *engine)
     if (e == NULL)
         return;
     (void)unmount(e, NULL); /* after a failure, which is the error to report */
+    while (e->n_held > 0)
+        (void)unmount_held(e, --e->n_held, NULL);
     ol_snapshots_free(e->sn);
     ol_fd_close(&e->root_fd);
     ol_fd_close(&e->home_fd);
@@ -167,13 +192,24 @@ static void commit_name(unsigned index, char ret[static KEY_SIZE])
     (void)snprintf(ret, KEY_SIZE, "commit-%u", index);
 }
 
-/* The newest image's top layer. */
-static void top_name(const struct snapshot_engine *e, char ret[static KEY_SIZE])
+static void held_key(unsigned index, char ret[static KEY_SIZE])
 {
-    if (e->n_commits > 0)
-        commit_name(e->n_commits - 1, ret);
+    (void)snprintf(ret, KEY_SIZE, "held-%u", index);
+}
+
+/* An image's top layer: of the imported one, or of commit image - 1. */
+static void image_name(const struct snapshot_engine *e, unsigned image, char ret[static KEY_SIZE])
+{
+    if (image > 0)
+        commit_name(image - 1, ret);
     else
         (void)snprintf(ret, KEY_SIZE, "%s", e->n_layers > 0 ? e->chain_ids[e->n_layers - 1] : "");
+}
+
+/* The newest image's. */
+static void top_name(const struct snapshot_engine *e, char ret[static KEY_SIZE])
+{
+    image_name(e, e->n_commits, ret);
 }
 
 /* ---- commits ---- */
@@ -391,6 +427,72 @@ static int container_remove(struct ol_engine *engine, unsigned index, struct ol_
     return remove_snapshot(e, key, err);
 }
 
+/* ---- containers beside the others ---- */
+
+static int mount_held(struct snapshot_engine *e, const char *key, unsigned held,
+                      struct ol_error *err)
+{
+    ol_auto_snapshot_mount struct ol_snapshot_mount mount = {0};
+    ol_auto_free char *target = NULL;
+    struct ol_rootfs *rootfs = NULL;
+    int r;
+
+    if (e->direct) { /* what opening it makes stays */
+        r = ol_snapshots_open_rootfs(e->sn, key, &rootfs, err);
+        return r < 0 ? r : ol_rootfs_close(rootfs, err);
+    }
+    r = target_of(e, held, &target, err);
+    if (r == 0)
+        r = ol_snapshots_mounts(e->sn, key, &mount, err);
+    if (r == 0)
+        r = ol_fs_mkdir(AT_FDCWD, target, 0700, err);
+    if (r < 0)
+        return r;
+    r = ol_snapshot_mount_at(&mount, target, err);
+    if (r < 0)
+        (void)rmdir(target); /* report the first error */
+    return r;
+}
+
+static int hold(struct ol_engine *engine, unsigned image, struct ol_error *err)
+{
+    struct snapshot_engine *e = engine_from(engine);
+    char parent[KEY_SIZE];
+    char key[KEY_SIZE];
+    int r;
+
+    image_name(e, image, parent);
+    held_key(e->n_held, key);
+    r = ol_snapshots_prepare(e->sn, key, parent, NULL, NULL, err);
+    if (r < 0)
+        return r;
+    r = mount_held(e, key, e->n_held, err);
+    if (r < 0) {
+        (void)ol_snapshots_remove(e->sn, key, NULL); /* report the first error */
+        return r;
+    }
+    e->n_held++;
+    return 0;
+}
+
+static int release(struct ol_engine *engine, struct ol_error *err)
+{
+    struct snapshot_engine *e = engine_from(engine);
+    int r = 0;
+
+    while (e->n_held > 0 && r == 0) {
+        char key[KEY_SIZE];
+
+        held_key(e->n_held - 1, key);
+        r = unmount_held(e, e->n_held - 1, err);
+        if (r < 0)
+            return r;
+        e->n_held--; /* else close unmounts it */
+        r = ol_snapshots_remove(e->sn, key, err);
+    }
+    return r;
+}
+
 static int image_remove(struct ol_engine *engine, unsigned index, struct ol_error *err)
 {
     struct snapshot_engine *e = engine_from(engine);
@@ -448,6 +550,8 @@ const struct ol_engine_ops ol_snapshot_engine_ops = {
     .commit = commit,
     .save_diff = save_diff,
     .container_remove = container_remove,
+    .hold = hold,
+    .release = release,
     .image_remove = image_remove,
     .root = root,
     .home = home,

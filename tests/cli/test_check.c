@@ -557,6 +557,95 @@ static void check_measure__finds_what_was_predicted(void **state)
     }
 }
 
+/* What a run of b.ini knows of each driver: "workloads[].values.drivers". */
+static json_t *values_of(struct fixture *f, const struct program_run *how, const char *mode)
+{
+    auto_result struct program_result result = {0};
+    json_t *json;
+
+    check_run(f, &result, how, (const char *const[]){"b.ini", "--format=json", mode, NULL});
+    assert_status(&result, 0);
+    json = json_loads(result.out, 0, NULL);
+    assert_non_null(json);
+    return json;
+}
+
+static json_int_t metric_of(const json_t *json, size_t workload, const char *driver,
+                            const char *metric)
+{
+    const json_t *at = json_array_get(json_object_get(json, "workloads"), workload);
+    static const char *const way[] = {"values", "drivers"};
+
+    for (size_t i = 0; i < OL_ARRAY_LEN(way); i++)
+        at = json_object_get(at, way[i]);
+    at = json_object_get(json_object_get(json_object_get(at, driver), "metrics"), metric);
+    if (!json_is_integer(at))
+        fail_msg("%s: no %s", driver, metric);
+    return json_integer_value(at);
+}
+
+/* Beside two commits, and on an image that was built from its layers. */
+static void write_containers_budget(const struct fixture *f, const char *view)
+{
+    ol_auto_free char *text = NULL;
+
+    assert_true(asprintf(&text,
+                         "containers = 3\nview = %s\n"
+                         "drivers = overlay,overlay2,overlay2:diff=naive,snapshot,vfs\n"
+                         "[web]\nimage = web.tar\ncommits = 2\nchanges = add=3,mkdir=1\n"
+                         "limit = overlay2 containers_inodes <= 1000\n"
+                         "[replayed]\nimage = web.tar\nreplay = yes\n"
+                         "limit = overlay2 containers_inodes <= 1000\n",
+                         view) > 0);
+    test_write(f->dir.fd, "b.ini", text);
+}
+
+static void containers_in(struct fixture *f, const char *view, unsigned uid)
+{
+    static const char *const drivers[] = {"overlay", "overlay2", "overlay2:diff=naive", "snapshot",
+                                          "vfs"};
+    const struct program_run how = {.uid = uid};
+    json_t *predicted;
+    json_t *measured;
+
+    write_containers_budget(f, view);
+    predicted = values_of(f, &how, "--mode=predict");
+    measured = values_of(f, &how, "--mode=measure");
+    for (size_t i = 0; i < 2 * OL_ARRAY_LEN(drivers); i++) {
+        const char *driver = drivers[i / 2];
+
+        assert_int_equal(metric_of(measured, i % 2, driver, "containers_inodes"),
+                         metric_of(predicted, i % 2, driver, "containers_inodes"));
+        assert_int_equal(metric_of(measured, i % 2, driver, "peak_inodes"),
+                         metric_of(predicted, i % 2, driver, "peak_inodes"));
+        assert_int_equal(metric_of(measured, i % 2, driver, "left_inodes"), 0);
+        assert_int_equal(metric_of(measured, i % 2, driver, "unpredicted_steps"), 0);
+    }
+    json_decref(predicted);
+    json_decref(measured);
+    assert_empty(f, "data/root");
+}
+
+static void check_measure__counts_containers_as_predicted(void **state)
+{
+    containers_in(*state, "direct", 0);
+    if (can_mount_overlay())
+        containers_in(*state, "kernel", 0);
+    else
+        print_message("SKIP check_measure: the kernel view mounts overlayfs\n");
+}
+
+static void check_measure__counts_containers_for_an_ordinary_user(void **state)
+{
+    const unsigned uid = geteuid() == 0 ? NOBODY : 0;
+
+    containers_in(*state, "direct", uid);
+    if (can_user_namespace())
+        containers_in(*state, "userns", uid);
+    else
+        print_message("SKIP check_measure: no user namespace can be entered\n");
+}
+
 static void check_measure__blames_by_bytes(void **state)
 {
     struct fixture *f = *state;
@@ -676,6 +765,8 @@ int main(void)
         TEST(check__unfit_baseline_ends_with_2),
         TEST(check_update__of_stdin_needs_a_name),
         TEST(check_measure__finds_what_was_predicted),
+        TEST(check_measure__counts_containers_as_predicted),
+        TEST(check_measure__counts_containers_for_an_ordinary_user),
         TEST(check_measure__blames_by_bytes),
         TEST(check__labels_estimates),
         TEST(check__predicts_the_view_of_the_section),

@@ -212,8 +212,10 @@ static void budget__mode_must_know_the_metric(void **state)
          "b.ini:3: content_bytes is not measured"},
         {LIMIT("vfs containers_inodes <= 1"), OL_BUDGET_PREDICT,
          "b.ini:3: section [a] has no containers"},
-        {LIMIT("vfs image_inodes <= 1\ncontainers = 2"), OL_BUDGET_MEASURE,
-         "b.ini:4: containers are predicted"},
+        {LIMIT("vfs containers_inodes <= 1"), OL_BUDGET_MEASURE,
+         "b.ini:3: section [a] has no containers"},
+        {LIMIT("vfs containers_inodes <= 1\ncontainers = 2"), OL_BUDGET_PREDICT, NULL},
+        {LIMIT("vfs containers_inodes <= 1\ncontainers = 2"), OL_BUDGET_MEASURE, NULL},
     };
 
     (void)state;
