@@ -10,6 +10,8 @@
 #include "common/fs/file.h"
 #include "common/fs/path.h"
 
+#include "config.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/openat2.h>
@@ -74,7 +76,28 @@ static int mount_proc(int root_fd, struct ol_error *err)
     return mount_on(fd, "proc", "/proc", NULL, MS_BIND | MS_REC, NULL, err);
 }
 
-/* @param fd  what name is in the root, to be covered by source */
+/* A mount and all that is below it. @return -ENOSYS before Linux 5.12 */
+static int make_read_only(int mounted_fd)
+{
+#if OL_HAVE_MOUNT_SETATTR
+    struct mount_attr attr = {.attr_set = MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID |
+                                          MOUNT_ATTR_NOEXEC | MOUNT_ATTR_NODEV};
+
+    return mount_setattr(mounted_fd, "", AT_EMPTY_PATH | AT_RECURSIVE, &attr, sizeof attr) < 0
+               ? -errno
+               : 0;
+#else
+    (void)mounted_fd;
+    return -ENOSYS;
+#endif
+}
+
+/*
+ * mount(2) changes the uppermost mount alone: it serves where nothing else can, and there what the
+ * host has mounted below source can be written to.
+ *
+ * @param fd  what name is in the root, to be covered by source
+ */
 static int bind_read_only(int root_fd, int fd, const char *name, const char *source,
                           unsigned long recursive, struct ol_error *err)
 {
@@ -86,8 +109,12 @@ static int bind_read_only(int root_fd, int fd, const char *name, const char *sou
     mounted = open_mounted(root_fd, name, O_PATH, err);
     if (mounted < 0)
         return mounted;
-    return mount_on(mounted, name, NULL, NULL,
-                    MS_REMOUNT | MS_BIND | MS_RDONLY | MS_NOSUID | MS_NOEXEC | MS_NODEV, NULL, err);
+    r = make_read_only(mounted);
+    if (r == -ENOSYS)
+        return mount_on(mounted, name, NULL, NULL,
+                        MS_REMOUNT | MS_BIND | MS_RDONLY | MS_NOSUID | MS_NOEXEC | MS_NODEV, NULL,
+                        err);
+    return r < 0 ? ol_error_sys(err, -r, "cannot make '/%s' of the container read-only", name) : 0;
 }
 
 /* The host's, not to be written to: a fresh one needs a network namespace of our own. */

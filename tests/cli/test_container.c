@@ -6,8 +6,10 @@
 
 #include <fcntl.h>
 #include <jansson.h>
+#include <sched.h>
 #include <signal.h>
 #include <string.h>
+#include <sys/mount.h>
 #include <sys/wait.h>
 
 struct fixture {
@@ -37,15 +39,27 @@ static void copy_tool(struct fixture *f)
     assert_int_equal(n, 0);
 }
 
+static void fixture_init(struct fixture *f)
+{
+    test_dir_make(&f->dir);
+    assert_true(asprintf(&f->root, "--root=%s/root", f->dir.path) > 0);
+    assert_true(asprintf(&f->image, "%s/image", f->dir.path) > 0);
+    copy_tool(f);
+}
+
+static void fixture_fini(struct fixture *f)
+{
+    test_dir_remove(&f->dir);
+    free(f->root);
+    free(f->image);
+}
+
 static int setup(void **state)
 {
     struct fixture *f = calloc(1, sizeof *f);
 
     assert_non_null(f);
-    test_dir_make(&f->dir);
-    assert_true(asprintf(&f->root, "--root=%s/root", f->dir.path) > 0);
-    assert_true(asprintf(&f->image, "%s/image", f->dir.path) > 0);
-    copy_tool(f);
+    fixture_init(f);
     *state = f;
     return 0;
 }
@@ -54,9 +68,7 @@ static int teardown(void **state)
 {
     struct fixture *f = *state;
 
-    test_dir_remove(&f->dir);
-    free(f->root);
-    free(f->image);
+    fixture_fini(f);
     free(f);
     return 0;
 }
@@ -165,6 +177,31 @@ static void container__exec_passes_the_status_on(void **state)
     run(f, &r, 0, "container", "exec", "-u", "joe:staff", "box", "tool", "self");
     run(f, &r, 2, "container", "exec", "box");
     run(f, &r, 2, "container", "exec", "-e", "nothing", "box", "tool");
+}
+
+/* In a mount namespace of the test's own, with something of the host's to write to. */
+static void container__exec_does_not_write_below_sys(void **state)
+{
+    static const char *const views[] = {"--view=kernel", "--view=userns"};
+
+    OL_REQUIRE(can_mount_overlay, "mounting overlayfs needs CAP_SYS_ADMIN");
+    OL_REQUIRE(can_user_namespace, "the user namespace view");
+    OL_REQUIRE(can_user_xattr, "user.* attributes");
+    assert_int_equal(unshare(CLONE_NEWNS), 0);
+    assert_int_equal(mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL), 0);
+    assert_int_equal(mount("none", "/sys/fs/cgroup", "tmpfs", 0, "mode=0777"), 0);
+    for (size_t i = 0; i < OL_ARRAY_LEN(views); i++) {
+        struct fixture f = {.root = NULL};
+        auto_result struct program_result r = {0};
+
+        fixture_init(&f);
+        begin(&f, views[i]);
+        run(&f, &r, 1, "container", "exec", "box", "tool", "write", "/sys/new", "x");
+        run(&f, &r, 1, "container", "exec", "box", "tool", "write", "/sys/fs/cgroup/new", "x");
+        fixture_fini(&f);
+    }
+    (void)state;
+    assert_int_equal(umount("/sys/fs/cgroup"), 0);
 }
 
 /* To setresuid(2) these ids mean "as it is", and that is root. */
@@ -599,6 +636,7 @@ int main(void)
         TEST(container__exec_is_refused_in_the_direct_view),
         TEST(container__exec_passes_the_status_on),
         TEST(container__exec_refuses_ids_that_are_none),
+        TEST(container__exec_does_not_write_below_sys),
         TEST(container__exec_leaves_no_trace_but_the_changes),
         TEST(container__exec_ends_with_the_signal),
         TEST(container__runs_one_command_at_a_time),
