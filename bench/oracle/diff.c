@@ -26,6 +26,7 @@ struct change {
 struct listing {
     const struct ol_mtree *before, *after;
     uint32_t layer;       /* marks what the layer wrote */
+    bool compares;        /* and what it wrote may be as it was before */
     struct ol_buf path;   /* where the walk is */
     struct change *items; /* owned */
     size_t count, cap;
@@ -86,6 +87,20 @@ static uint32_t node_before(const struct listing *l, uint32_t before, uint32_t n
     return old;
 }
 
+/* @param before  the node of that name and type, or OL_M_NONE */
+static bool is_changed(const struct listing *l, uint32_t before, uint32_t node)
+{
+    const struct ol_minode *now = ol_mtree_inode(l->after, node);
+    const struct ol_minode *was = before == OL_M_NONE ? NULL : ol_mtree_inode(l->before, before);
+
+    if (was == NULL)
+        return true;
+    if (now->layer != l->layer && l->after->nodes[node].layer != l->layer)
+        return false;
+    return !l->compares || now->type == OL_M_DIR || now->meta != was->meta ||
+           now->size != was->size;
+}
+
 static int list_dir(struct listing *l, uint32_t before, uint32_t after, bool *ret_any);
 
 static int list_below(struct listing *l, uint32_t before, uint32_t node, bool *ret_any)
@@ -109,8 +124,7 @@ static int list_dir(struct listing *l, uint32_t before, uint32_t after, bool *re
     for (uint32_t i = l->after->nodes[after].first_child; r == 0 && i != OL_M_NONE;
          i = l->after->nodes[i].next) { /* as deep as a path can be */
         const uint32_t old = node_before(l, before, i);
-        bool changed = old == OL_M_NONE || l->after->nodes[i].layer == l->layer ||
-                       ol_mtree_inode(l->after, i)->layer == l->layer;
+        bool changed = is_changed(l, old, i);
 
         if (ol_mtree_type(l->after, i) == OL_M_DIR)
             r = list_below(l, old, i, &changed);
@@ -172,9 +186,14 @@ static int feed_name(const struct listing *l, struct ol_model *below, const stru
                              .mode = inode->mode,
                              .size = inode->size};
 
+    int r;
+
     if (entry.type == OL_ENTRY_SYMLINK)
         entry.link = l->after->text + inode->text;
-    return ol_model_add(below, &entry, err);
+    r = ol_model_add(below, &entry, err);
+    if (r == 0) /* what the entry here does not have: owner and time */
+        ol_mtree_inode(&below->merged, ol_model_find(below, change->path))->meta = inode->meta;
+    return r;
 }
 
 /* The first listed name of a file carries it, the others are links to that. */
@@ -208,25 +227,52 @@ static void take_peaks(struct ol_model *model, const struct ol_model *below)
         model->naive->upper.tree.live_peak = below->naive->upper.tree.live_peak;
 }
 
-int ol_model_diffed(struct ol_model *model, struct ol_model *below, struct ol_error *err)
+static int feed_listed(const struct ol_model *model, struct ol_model *below, bool compares,
+                       struct ol_error *err)
 {
-    struct listing l = {.after = &model->merged, .layer = model->layer, .path = OL_BUF_INIT};
+    struct listing l = {.before = &below->merged,
+                        .after = &model->merged,
+                        .layer = model->layer,
+                        .compares = compares,
+                        .path = OL_BUF_INIT};
     bool any = false;
-    int r;
+    int r = list_dir(&l, OL_M_ROOT, OL_M_ROOT, &any);
 
-    model->own.live_peak = model->own.live; /* the native diff has each name once */
-    if (below == NULL)
-        return 0;
-    l.before = &below->merged;
-    r = list_dir(&l, OL_M_ROOT, OL_M_ROOT, &any);
     if (r < 0)
         r = ol_error_nomem(err);
     if (l.count > 0)
         qsort(l.items, l.count, sizeof *l.items, by_path);
     if (r == 0)
         r = feed_all(&l, below, err);
-    if (r == 0)
-        take_peaks(model, below);
     listing_fini(&l);
     return r;
+}
+
+int ol_model_diffed(struct ol_model *model, struct ol_model *below, struct ol_error *err)
+{
+    int r = below == NULL ? 0 : feed_listed(model, below, false, err);
+
+    model->own.live_peak = model->own.live; /* the native diff has each name once */
+    if (r == 0 && below != NULL)
+        take_peaks(model, below);
+    return r;
+}
+
+int ol_model_replayed(struct ol_model *model, struct ol_model *below, struct ol_error *err)
+{
+    struct ol_mtree merged = model->merged;
+    struct ol_mnaive *naive = model->naive;
+    int r = feed_listed(model, below, true, err);
+
+    if (r < 0)
+        return r;
+    model->own.live_peak = model->own.live;
+    memcpy(model->running, below->running, sizeof model->running);
+    model->merged = below->merged;
+    model->merged.watch_data = model;
+    model->naive = below->naive;
+    below->merged = merged;
+    below->merged.watch = NULL;
+    below->naive = naive;
+    return 0;
 }

@@ -539,6 +539,28 @@ int ol_model_add(struct ol_model *model, const struct ol_entry *entry, struct ol
     return r < 0 ? ol_error_sys(err, -r, "cannot model entry '%s'", entry->path) : 0;
 }
 
+int ol_model_copy_up(struct ol_model *model, const char *path, struct ol_error *err)
+{
+    const struct ol_entry entry = {.path = path};
+    struct target own = {.model = model, .tree = &model->own, .entry = &entry};
+    const char *base = ol_path_base(path);
+    const uint32_t seen = ol_model_find(model, path);
+    struct ol_minode init;
+    uint32_t parent;
+    uint32_t node;
+    int r;
+
+    if (seen == OL_M_NONE)
+        return 0;
+    init = *ol_mtree_inode(&model->merged, seen);
+    if (init.type == OL_M_SYMLINK)
+        init.text = 0; /* "": nobody follows it there */
+    r = walk_dirs(&own, OL_M_ROOT, path, ol_path_dir_len(path), true, &parent);
+    if (r == 0 && ol_mtree_find(own.tree, parent, base, strlen(base)) == OL_M_NONE)
+        r = add_node(&own, parent, base, strlen(base), &init, &node);
+    return r < 0 ? ol_error_sys(err, -r, "cannot model a copy of '%s'", path) : 0;
+}
+
 bool ol_model_stacks_differ(const struct ol_model *model)
 {
     return model->stacks_differ;

@@ -32,6 +32,17 @@ struct ol_model {
  */
 int ol_model_diffed(struct ol_model *model, struct ol_model *below, struct ol_error *err);
 
+/**
+ * The same where the layer just fed was another engine's, and a container repeated it. What it
+ * wrote anew with the size and the metadata it had is in no naive diff, and a name it linked to an
+ * older layer's file is a file of its own there: full trees take the naive diff's layer over.
+ */
+int ol_model_replayed(struct ol_model *model, struct ol_model *below, struct ol_error *err);
+
+/** Have a layer's own tree what is seen under a canonical path, as an upper directory that it was
+ * copied up to; where it has the name nothing is done. @return 0 or negative errno */
+int ol_model_copy_up(struct ol_model *model, const char *path, struct ol_error *err);
+
 /** The last layer's own tree. */
 static inline const struct ol_mtree *ol_model_own(const struct ol_model *model)
 {

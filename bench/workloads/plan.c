@@ -714,7 +714,7 @@ static int make_replay(struct ol_plan *plan, struct ol_model *model, const struc
         r = r == -ENOMEM ? ol_error_nomem(err) : 0;
     }
     if (r == 0)
-        r = ol_model_diffed(model, below, err);
+        r = ol_model_replayed(model, below, err);
     ol_model_free(below);
     return r;
 }

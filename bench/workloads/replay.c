@@ -263,6 +263,15 @@ static int plan_entry(struct planner *p, const struct ol_entry *entry, bool *ret
     return r;
 }
 
+/* A whiteout of nothing leaves the directories it implies. */
+static int feed_implied(struct planner *p, const char *path, struct ol_error *err)
+{
+    ol_auto_free char *parent = strndup(path, ol_path_dir_len(path));
+    const struct ol_entry entry = {.path = parent, .type = OL_ENTRY_DIRECTORY, .mode = 0755};
+
+    return parent == NULL ? ol_error_nomem(err) : ol_model_add(p->model, &entry, err);
+}
+
 /* The commit's diff finds everything by its real path: the model gets it under that, too. */
 static int feed(struct planner *p, const struct ol_entry *entry, struct ol_error *err)
 {
@@ -273,14 +282,20 @@ static int feed(struct planner *p, const struct ol_entry *entry, struct ol_error
     ol_auto_free char *path = NULL;
     struct ol_entry real = *entry;
 
+    if (kind == OL_WH_FILE && ol_model_find(p->model, item->path) == OL_M_NONE)
+        return feed_implied(p, item->path, err);
     if (kind != OL_WH_NONE &&
         asprintf(&path, "%.*s%s%s", (int)dir, item->path, dir > 0 ? "/" : "", base) < 0) {
         path = NULL;
         return ol_error_nomem(err);
     }
     real.path = path != NULL ? path : item->path;
-    if (entry->type == OL_ENTRY_HARDLINK && item->target != NULL)
+    if (entry->type == OL_ENTRY_HARDLINK && item->target != NULL) {
+        int r = ol_model_copy_up(p->model, item->target, err);
+        if (r < 0)
+            return r;
         real.link = item->target;
+    }
     return ol_model_add(p->model, &real, err);
 }
 
