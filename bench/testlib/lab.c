@@ -50,15 +50,14 @@ static int choose_view(struct ol_test_lab *lab, const struct ol_test_options *op
     r = ol_view_parse(name, &want, err);
     if (r < 0)
         return r;
-    *ret_host = true;
     r = ol_view_choose(dir, want, &lab->view, err);
     if (r == 0)
         r = enter_view(lab->view, err);
     if (r == 0)
         r = ol_backing_open(spec, dir, &lab->backing, err);
-    if (r == -ENOENT || r == -EPERM || r == -ENOTSUP || r == 0)
-        return r;
-    *ret_host = false;
+    /* A program for making file systems may be missing here; a directory is misspelled. */
+    *ret_host = r == -EPERM || r == -ENOTSUP ||
+                (r == -ENOENT && spec->kind != OL_BACKING_DIRECTORY);
     return r;
 }
 

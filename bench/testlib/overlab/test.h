@@ -8,14 +8,13 @@
  *     static void commit__of_a_config_file_is_small(void **state)
  *     {
  *         struct ol_test_options options = {.drivers = "overlay,overlay2"};
- *         struct ol_test_lab *lab = ol_test_lab_new(&options);
+ *         struct ol_test_lab *lab = *state = ol_test_lab_new(&options);
  *
  *         ol_test_import(lab, "image.tar");
  *         ol_test_container_create(lab);
  *         ol_test_change(lab, write_config, NULL);
  *         ol_assert_inodes_at_most("overlay2", ol_test_commit(lab), 8);
- *         ol_test_lab_free(lab);
- *     }
+ *     }       (the teardown: ol_test_lab_free(*state), which also runs after a failure)
  *
  * A lab is a new, empty storage for each of its drivers. A step is done on all of them, and counted
  * around: by a walk of the driver's directory, by distinct (device, inode), as `overlab compare`

@@ -35,6 +35,10 @@ static void options__are_checked(void **state)
     assert_non_null(strstr(heard.text, "sideways"));
     LISTEN(lab_with("overlay2", "direct", "ext4:much"));
     assert_int_equal(heard.failures, 1);
+    LISTEN(lab_with("overlay2", "direct", "/nowhere")); /* a mistake, nothing a host lacks */
+    assert_int_equal(heard.skips, 0);
+    assert_int_equal(heard.failures, 1);
+    assert_non_null(strstr(heard.text, "'/nowhere'"));
     free(ol_ptr_steal(heard.text));
 }
 
