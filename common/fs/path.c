@@ -27,13 +27,14 @@ enum {
 /* Cleared when the kernel or a seccomp filter refuses openat2; then the walk serves for good. */
 static atomic_bool openat2_works = OL_HAVE_SYS_OPENAT2;
 
-static int open_by_kernel(int root_fd, const char *path, int flags, mode_t mode)
+static int open_by_kernel(int root_fd, const char *path, int flags, mode_t mode, bool plain)
 {
 #if OL_HAVE_SYS_OPENAT2
     struct open_how how = {
         .flags = (unsigned)(flags | O_CLOEXEC),
         .mode = (flags & (O_CREAT | O_TMPFILE)) != 0 ? mode & 07777 : 0,
-        .resolve = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS | RESOLVE_NO_XDEV,
+        .resolve = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS | RESOLVE_NO_XDEV |
+                   (plain ? RESOLVE_NO_SYMLINKS : 0),
     };
 
     for (int i = 0; i < OL_PATH_RACE_RETRIES; i++) {
@@ -45,12 +46,15 @@ static int open_by_kernel(int root_fd, const char *path, int flags, mode_t mode)
     }
     return -EAGAIN;
 #else
-    (void)root_fd, (void)path, (void)flags, (void)mode;
+    (void)root_fd, (void)path, (void)flags, (void)mode, (void)plain;
     return -ENOSYS;
 #endif
 }
 
-int ol_path_open(int root_fd, const char *path, int flags, mode_t mode)
+/* Defined below. */
+static int open_by_walk(int root_fd, const char *path, int flags, mode_t mode, bool plain);
+
+static int open_in_root(int root_fd, const char *path, int flags, mode_t mode, bool plain)
 {
     int fd;
 
@@ -59,13 +63,23 @@ int ol_path_open(int root_fd, const char *path, int flags, mode_t mode)
     if (*path == '\0')
         path = ".";
     if (atomic_load_explicit(&openat2_works, memory_order_relaxed)) {
-        fd = open_by_kernel(root_fd, path, flags, mode);
+        fd = open_by_kernel(root_fd, path, flags, mode, plain);
         if (fd != -ENOSYS && fd != -EAGAIN)
             return fd;
         if (fd == -ENOSYS)
             atomic_store(&openat2_works, false);
     }
-    return ol_path_open_walk(root_fd, path, flags, mode);
+    return open_by_walk(root_fd, path, flags, mode, plain);
+}
+
+int ol_path_open(int root_fd, const char *path, int flags, mode_t mode)
+{
+    return open_in_root(root_fd, path, flags, mode, false);
+}
+
+int ol_path_open_plain(int root_fd, const char *path, int flags)
+{
+    return open_in_root(root_fd, path, flags, 0, true);
 }
 
 /* The walk's state: directories from below the root down to where it stands, and what is left. */
@@ -75,7 +89,7 @@ struct walk {
     int *dirs;
     size_t depth, cap;
     char *todo; /* owned; what is still to be resolved */
-    unsigned links;
+    unsigned links, links_max;
 };
 
 static void walk_fini(struct walk *w)
@@ -121,7 +135,7 @@ static int walk_follow(struct walk *w, int link_fd, const char *rest)
     char *todo = NULL;
     ssize_t n;
 
-    if (++w->links > OL_PATH_LINKS_MAX)
+    if (++w->links > w->links_max)
         return -ELOOP;
     n = readlinkat(link_fd, "", target, sizeof target - 1);
     if (n < 0)
@@ -228,9 +242,9 @@ static int walk_next(struct walk *w, int flags, mode_t mode)
     return r < 0 ? r : -EAGAIN;
 }
 
-int ol_path_open_walk(int root_fd, const char *path, int flags, mode_t mode)
+static int open_by_walk(int root_fd, const char *path, int flags, mode_t mode, bool plain)
 {
-    struct walk w = {.root_fd = root_fd};
+    struct walk w = {.root_fd = root_fd, .links_max = plain ? 0 : OL_PATH_LINKS_MAX};
     struct stat st;
     int r;
 
@@ -247,6 +261,16 @@ int ol_path_open_walk(int root_fd, const char *path, int flags, mode_t mode)
     } while (r == -EAGAIN);
     walk_fini(&w);
     return r;
+}
+
+int ol_path_open_walk(int root_fd, const char *path, int flags, mode_t mode)
+{
+    return open_by_walk(root_fd, path, flags, mode, false);
+}
+
+int ol_path_open_plain_walk(int root_fd, const char *path, int flags)
+{
+    return open_by_walk(root_fd, path, flags, 0, true);
 }
 
 /* mkdirat with exactly this mode, whatever the umask; an existing one is left alone. */

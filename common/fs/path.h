@@ -23,8 +23,17 @@
  */
 int ol_path_open(int root_fd, const char *path, int flags, mode_t mode);
 
+/**
+ * The same, without following: -ELOOP when there is a symlink anywhere on the way.
+ *
+ * @param flags  without O_CREAT
+ */
+int ol_path_open_plain(int root_fd, const char *path, int flags);
+
 /** The fallback walk of ol_path_open(), callable on its own so that tests prove both the same. */
 int ol_path_open_walk(int root_fd, const char *path, int flags, mode_t mode);
+/** That of ol_path_open_plain(). */
+int ol_path_open_plain_walk(int root_fd, const char *path, int flags);
 
 /**
  * Open the directory path beneath root_fd, making missing components with exactly this mode.

@@ -35,7 +35,8 @@ int ol_apply_late(struct ol_apply *a, const struct ol_late_record *record)
 /* Give ourselves the rights to work in a directory, and it its mode back at the end. */
 static int open_up(struct ol_apply *a, struct ol_dir *dir)
 {
-    struct ol_late_record late = {.flags = OL_LATE_MODE, .path = dir->path};
+    struct ol_late_record late = {
+        .flags = OL_LATE_MODE | OL_LATE_SELF, .path = dir->path, .at = dir};
     struct stat st;
     int r;
 

@@ -64,7 +64,8 @@ static int copy_xattrs(struct ol_apply *a, int from, const struct ol_dir *dir)
  * again, as it does in containerd. */
 static int copy_meta(struct ol_apply *a, int from, struct ol_dir *dir)
 {
-    struct ol_late_record late = {.flags = OL_LATE_MODE, .path = dir->path};
+    struct ol_late_record late = {
+        .flags = OL_LATE_MODE | OL_LATE_SELF, .path = dir->path, .at = dir};
     struct ol_meta meta = {.keep_owner = a->options.keep_owner};
     struct stat lower;
     struct stat st;

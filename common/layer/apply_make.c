@@ -55,7 +55,8 @@ static struct ol_meta meta_of(const struct ol_apply *a, const struct ol_reader_e
  * entries in it (root can): such a mode comes last, too.
  */
 static int directory_meta(struct ol_apply *a, int fd, const char *name, const struct stat *st,
-                          const struct ol_reader_entry *e, struct ol_error *err)
+                          const struct ol_reader_entry *e, struct ol_dir *parent,
+                          struct ol_error *err)
 {
     struct ol_meta meta = meta_of(a, e);
     struct ol_late_record late = {.flags = OL_LATE_TIMES,
@@ -63,7 +64,8 @@ static int directory_meta(struct ol_apply *a, int fd, const char *name, const st
                                   .mode = meta.mode,
                                   .dev = st->st_dev,
                                   .ino = st->st_ino,
-                                  .path = e->header.path};
+                                  .path = e->header.path,
+                                  .at = parent};
     int r;
 
     meta.set_times = false;
@@ -91,7 +93,7 @@ static int update_directory(struct ol_apply *a, const struct ol_reader_entry *e,
     if (!S_ISDIR(st.st_mode))
         return 0;
     *ret_done = true;
-    return directory_meta(a, place->dir->fd, place->base, &st, e, err);
+    return directory_meta(a, place->dir->fd, place->base, &st, e, place->dir, err);
 }
 
 int ol_apply_directory(struct ol_apply *a, const struct ol_reader_entry *e,
@@ -118,7 +120,7 @@ int ol_apply_directory(struct ol_apply *a, const struct ol_reader_entry *e,
         r = -errno;
     if (r < 0)
         return ol_apply_failed(r, "make directory", path, err);
-    return directory_meta(a, dir->fd, "", &st, e, err);
+    return directory_meta(a, dir->fd, "", &st, e, place->dir, err);
 }
 
 /* moby's UnpackLayer gives the layer's root the metadata of "./"; its Unpack ignores them, and so
@@ -131,7 +133,7 @@ int ol_apply_root(struct ol_apply *a, const struct ol_reader_entry *e, struct ol
         return 0;
     if (fstat(a->root_fd, &st) < 0)
         return ol_apply_failed(-errno, "look at", ".", err);
-    return directory_meta(a, a->root_fd, ".", &st, e, err);
+    return directory_meta(a, a->root_fd, ".", &st, e, NULL, err);
 }
 
 /* The finishing touches of anything but directories. */

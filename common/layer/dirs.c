@@ -117,7 +117,9 @@ static const char *terminated(struct ol_dirs *dirs, const char *path, size_t len
 int ol_dirs_get(struct ol_dirs *dirs, const char *path, size_t len, struct ol_dir **ret)
 {
     const char *text;
+    bool linked;
     int fd;
+    int r;
 
     *ret = find(dirs, path, len);
     if (*ret != NULL)
@@ -125,16 +127,25 @@ int ol_dirs_get(struct ol_dirs *dirs, const char *path, size_t len, struct ol_di
     text = terminated(dirs, path, len);
     if (text == NULL)
         return -ENOMEM;
-    fd = ol_path_open(dirs->root_fd, text, O_PATH | O_DIRECTORY, 0);
-    return fd < 0 ? fd : add(dirs, path, len, fd, false, ret);
+    fd = ol_path_open_plain(dirs->root_fd, text, O_PATH | O_DIRECTORY);
+    linked = fd == -ELOOP;
+    if (linked)
+        fd = ol_path_open(dirs->root_fd, text, O_PATH | O_DIRECTORY, 0);
+    r = fd < 0 ? fd : add(dirs, path, len, fd, false, ret);
+    if (r == 0)
+        (*ret)->linked = linked;
+    return r;
 }
 
 int ol_dirs_adopt(struct ol_dirs *dirs, const struct ol_dir *parent, const char *name,
                   const char *path, size_t len, struct ol_dir **ret)
 {
     int fd = openat(parent->fd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    int r = fd < 0 ? -errno : add(dirs, path, len, fd, true, ret);
 
-    return fd < 0 ? -errno : add(dirs, path, len, fd, true, ret);
+    if (r == 0)
+        (*ret)->linked = parent->linked;
+    return r;
 }
 
 /* The umask may have cut the mode; what a set-gid parent added stays. */

@@ -25,6 +25,7 @@ struct ol_dir {
     ino_t ino;
     bool fresh;  /* made by this archive: it holds nothing older */
     bool closed; /* ours, but without the rights an ordinary user needs to make entries in it */
+    bool linked; /* path leads here through a symlink, which a later entry may replace */
     atomic_uint refs;
     uint64_t used; /* for finding the least recently used */
     size_t len;

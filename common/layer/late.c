@@ -14,20 +14,42 @@ struct packed {
     uint64_t dev, ino;
     uint32_t nsec;
     uint16_t mode;
-    uint16_t flags;
+    uint8_t flags;
+    uint8_t held; /* 0, or 1 + the index of what it is found in, whatever its name leads to */
 };
+_Static_assert(OL_LATE_HELD_MAX < UINT8_MAX, "held has 8 bits");
+
+enum { LATE_UNHELD = 1 << 7 }; /* it should be held, but too many are */
+
+/* 1 + its index; 0 when there is no room. */
+static uint8_t hold(struct ol_late *late, struct ol_dir *dir)
+{
+    for (size_t i = late->n_held; i-- > 0;)
+        if (late->held[i]->dev == dir->dev && late->held[i]->ino == dir->ino)
+            return (uint8_t)(i + 1);
+    if (late->n_held == OL_LATE_HELD_MAX)
+        return 0;
+    ol_dir_ref(dir);
+    late->held[late->n_held++] = dir;
+    return (uint8_t)late->n_held;
+}
 
 int ol_late_add(struct ol_late *late, const struct ol_late_record *record)
 {
-    const struct packed p = {.sec = record->mtime.tv_sec,
-                             .dev = record->dev,
-                             .ino = record->ino,
-                             .nsec = (uint32_t)record->mtime.tv_nsec,
-                             .mode = (uint16_t)record->mode,
-                             .flags = (uint16_t)record->flags};
+    struct packed p = {.sec = record->mtime.tv_sec,
+                       .dev = record->dev,
+                       .ino = record->ino,
+                       .nsec = (uint32_t)record->mtime.tv_nsec,
+                       .mode = (uint16_t)record->mode,
+                       .flags = (uint8_t)record->flags};
     const size_t at = late->records.len;
-    int r = ol_buf_append(&late->records, &p, sizeof p);
+    int r;
 
+    if (record->at != NULL && record->at->linked) {
+        p.held = hold(late, record->at);
+        p.flags |= p.held == 0 ? LATE_UNHELD : 0;
+    }
+    r = ol_buf_append(&late->records, &p, sizeof p);
     if (r == 0 && (record->flags & OL_LATE_MODE) != 0)
         r = ol_buf_append(&late->modes, &at, sizeof at);
     return r < 0 ? r : ol_buf_append(&late->records, record->path, strlen(record->path) + 1);
@@ -43,19 +65,32 @@ static int still_there(const struct packed *p, const struct ol_dir *parent, cons
     return S_ISDIR(st.st_mode) && st.st_dev == p->dev && st.st_ino == p->ino;
 }
 
-static int finish_one(const struct packed *p, const char *path, struct ol_dirs *dirs, bool check,
-                      unsigned what)
+/* The directory it is in, or itself with OL_LATE_SELF when it is held. */
+static int find_parent(const struct ol_late *late, const struct packed *p, const char *path,
+                       struct ol_dirs *dirs, struct ol_dir **ret)
 {
-    const char *base = *path == '\0' ? "." : ol_path_base(path);
+    if (p->held == 0)
+        return ol_dirs_get(dirs, path, ol_path_dir_len(path), ret);
+    *ret = late->held[p->held - 1];
+    ol_dir_ref(*ret);
+    return 0;
+}
+
+static int finish_one(const struct ol_late *late, const struct packed *p, const char *path,
+                      struct ol_dirs *dirs, bool check, unsigned what)
+{
+    bool self = *path == '\0' || (p->held != 0 && (p->flags & OL_LATE_SELF) != 0);
+    const int gone = (p->flags & LATE_UNHELD) != 0 ? -E2BIG : 0;
+    const char *base = self ? "." : ol_path_base(path);
     ol_auto_dirref struct ol_dir *parent = NULL;
-    int r = ol_dirs_get(dirs, path, ol_path_dir_len(path), &parent);
+    int r = find_parent(late, p, path, dirs, &parent);
 
     if (r < 0) /* gone, or no longer below a directory: a later entry removed it */
-        return check && (r == -ENOENT || r == -ENOTDIR || r == -ELOOP) ? 0 : r;
+        return check && (r == -ENOENT || r == -ENOTDIR || r == -ELOOP) ? gone : r;
     if (check) {
         r = still_there(p, parent, base);
         if (r <= 0)
-            return r;
+            return r < 0 ? r : gone;
     }
     if (what == OL_LATE_MODE)
         return ol_sys_chmod(parent->fd, base, p->mode);
@@ -73,7 +108,12 @@ static int finish_at(const struct ol_late *late, size_t at, struct ol_dirs *dirs
     memcpy(&p, late->records.data + at, sizeof p); /* records are not aligned */
     if ((p.flags & what) == 0)
         return 0;
-    r = finish_one(&p, path, dirs, check, what);
+    r = finish_one(late, &p, path, dirs, check, what);
+    if (r == -E2BIG)
+        return ol_error_set(err, r,
+                            "'%s' was reached through a symlink that is gone, and there are more "
+                            "than %d directories of such (held)",
+                            path, OL_LATE_HELD_MAX);
     if (r < 0)
         return ol_error_sys(err, -r, "cannot set the %s of directory '%s'",
                             what == OL_LATE_MODE ? "mode" : "times", path);
@@ -117,4 +157,6 @@ void ol_late_fini(struct ol_late *late)
 {
     ol_buf_fini(&late->records);
     ol_buf_fini(&late->modes);
+    while (late->n_held > 0)
+        ol_dir_unref(late->held[--late->n_held]);
 }

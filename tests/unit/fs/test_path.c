@@ -102,6 +102,25 @@ static void path__says_what_is_wrong(void **state)
     }
 }
 
+static void path__plain_meets_no_symlink(void **state)
+{
+    struct fixture *f = *state;
+    int (*const plain[])(int, const char *, int) = {ol_path_open_plain, ol_path_open_plain_walk};
+
+    for (size_t i = 0; i < OL_ARRAY_LEN(plain); i++) {
+        ol_auto_fd int file = plain[i](f->root, "d/e/f", O_RDONLY);
+        ol_auto_fd int dir = plain[i](f->root, "/d/../d/e", O_PATH | O_DIRECTORY);
+        ol_auto_fd int root = plain[i](f->root, "", O_PATH | O_DIRECTORY);
+
+        assert_true(file >= 0 && dir >= 0 && root >= 0);
+        assert_int_equal(plain[i](f->root, "rel/f", O_RDONLY), -ELOOP);
+        assert_int_equal(plain[i](f->root, "abs", O_PATH | O_DIRECTORY), -ELOOP);
+        assert_int_equal(plain[i](f->root, "d/up/d", O_PATH | O_DIRECTORY), -ELOOP);
+        assert_int_equal(plain[i](f->root, "d/missing", O_RDONLY), -ENOENT);
+        assert_int_equal(plain[i](f->root, "secret/x", O_RDONLY), -ENOTDIR);
+    }
+}
+
 static ino_t inode_of(int fd)
 {
     struct stat st;
@@ -203,6 +222,7 @@ int main(void)
         TEST(path__resolves_links_inside_the_root),
         TEST(path__never_leaves_the_root),
         TEST(path__says_what_is_wrong),
+        TEST(path__plain_meets_no_symlink),
         TEST(path__opens_the_root_and_links_themselves),
         TEST(path__creates_beneath_the_root_only),
         TEST(path__mkdirs_makes_what_is_missing_with_exact_mode),

@@ -270,6 +270,83 @@ static void layer_apply__entries_below_a_symlink_follow_it_inside(void **state)
     assert_content(f->root_fd, "usr/bin/b", "b");
 }
 
+/* Modes without the owner's rights and times come last, when the name may lead elsewhere. */
+static void layer_apply__directories_get_theirs_when_the_symlink_to_them_goes(void **state)
+{
+    struct layer_fixture *f = *state;
+
+    tarball_add_dir(&f->tar, "real");
+    tarball_add_dir(&f->tar, "other");
+    tarball_add_dir_mode(&f->tar, "other/sub", 0711);
+    tarball_add_symlink(&f->tar, "t", "/");
+    tarball_add_symlink(&f->tar, "s", "real");
+    tarball_add_dir_mode(&f->tar, "s/sub", 0500);
+    tarball_add_dir_mode(&f->tar, "t/s/sub/deep", 0);
+    tarball_add_file(&f->tar, "s/sub/implied/file", "x");
+    tarball_add_dir_mode(&f->tar, "s/sub/implied", 0555);
+    tarball_add_symlink(&f->tar, "s", "other");
+    tarball_add_file(&f->tar, "t", "a file");
+    layer_apply_ok(f);
+    assert_mode(f->root_fd, "real/sub", 0500);
+    assert_mtime(f->root_fd, "real/sub", 1000000000);
+    assert_mode(f->root_fd, "real/sub/deep", 0);
+    assert_mtime(f->root_fd, "real/sub/deep", 1000000000);
+    assert_mode(f->root_fd, "real/sub/implied", 0555);
+    assert_mtime(f->root_fd, "real/sub/implied", 1000000000);
+    assert_mode(f->root_fd, "other/sub", 0711);
+    layer_clear(f);
+    tarball_add_dir(&f->tar, "real");
+    tarball_add_symlink(&f->tar, "s", "real");
+    tarball_add_dir_mode(&f->tar, "s/sub", 0500);
+    tarball_add_dir(&f->tar, "s");
+    tarball_add_dir_mode(&f->tar, "s/sub", 0711);
+    layer_apply_ok(f);
+    assert_mode(f->root_fd, "real/sub", 0500);
+    assert_mtime(f->root_fd, "real/sub", 1000000000);
+    assert_mode(f->root_fd, "s/sub", 0711);
+}
+
+static void layer_apply__a_directory_removed_below_a_symlink_is_left_alone(void **state)
+{
+    struct layer_fixture *f = *state;
+
+    tarball_add_dir_mode(&f->tar, "real", 0755);
+    tarball_add_symlink(&f->tar, "s", "real");
+    tarball_add_dir_mode(&f->tar, "s/sub", 0500);
+    tarball_add_dir_mode(&f->tar, "s/sub/deep", 0500);
+    tarball_add_file_mode(&f->tar, "real/sub", 0640, "a file");
+    tarball_add_file(&f->tar, "s", "a file");
+    layer_apply_ok(f);
+    assert_mode(f->root_fd, "real/sub", 0640);
+}
+
+/* Their parents are held open, and not any number of them. */
+static void layer_apply__too_many_directories_behind_a_lost_symlink_are_refused(void **state)
+{
+    struct layer_fixture *f = *state;
+
+    for (int lost = 0; lost < 2; lost++) {
+        tarball_add_dir(&f->tar, "real");
+        tarball_add_symlink(&f->tar, "s", "real");
+        for (int i = 0; i < 200; i++) {
+            char name[32];
+            (void)snprintf(name, sizeof name, "s/%03d", i);
+            tarball_add_dir_mode(&f->tar, name, 0500);
+            (void)snprintf(name, sizeof name, "s/%03d/below", i);
+            tarball_add_dir_mode(&f->tar, name, 0500);
+        }
+        if (lost) {
+            tarball_add_file(&f->tar, "s", "a file");
+            layer_apply_fails(f, -E2BIG, "through a symlink that is gone");
+        } else {
+            layer_apply_ok(f);
+            assert_mode(f->root_fd, "real/199/below", 0500);
+            assert_mtime(f->root_fd, "real/199/below", 1000000000);
+        }
+        layer_clear(f);
+    }
+}
+
 static void layer_apply__hard_links_have_absolute_and_odd_names(void **state)
 {
     struct layer_fixture *f = *state;
@@ -599,6 +676,9 @@ int main(void)
         TEST(layer_apply__replacing_leaves_other_names_alone),
         TEST(layer_apply__last_of_duplicates_wins),
         TEST(layer_apply__entries_below_a_symlink_follow_it_inside),
+        TEST(layer_apply__directories_get_theirs_when_the_symlink_to_them_goes),
+        TEST(layer_apply__a_directory_removed_below_a_symlink_is_left_alone),
+        TEST(layer_apply__too_many_directories_behind_a_lost_symlink_are_refused),
         TEST(layer_apply__hard_links_have_absolute_and_odd_names),
         TEST(layer_apply__hard_link_sets_metadata_of_its_inode),
         TEST(layer_apply__sets_allowed_xattrs),
