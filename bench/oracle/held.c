@@ -149,6 +149,28 @@ static void free_cached(struct ol_held_container *container, struct ol_inode_kin
     ol_inode_kinds_add(&container->own, added, 1);
 }
 
+/* Native diffs, and those of directories, read what is there. */
+static bool diff_mounts(const struct ol_held_way *way)
+{
+    const bool naive = way->law == OL_LAW_OVERLAY || way->law == OL_LAW_OVERLAY_CLONE_ALL ||
+                       way->law == OL_LAW_OVERLAY2_NAIVE;
+
+    return way->naive_diff && naive;
+}
+
+void ol_held_diff(struct ol_held_container *container, bool mounted,
+                  struct ol_inode_kinds *ret_added)
+{
+    const bool cached = container->cached;
+
+    *ret_added = (struct ol_inode_kinds){0};
+    if (!diff_mounts(&container->way))
+        return;
+    container->cached = cached && !mounted;
+    free_cached(container, ret_added);
+    container->cached = cached && mounted;
+}
+
 static int commit_layer(const struct ol_held_way *way, const struct ol_model *model,
                         struct ol_inode_kinds *ret)
 {

@@ -79,6 +79,15 @@ void ol_held_change(struct ol_held_container *container, const struct ol_inode_k
                     bool leaves_cached);
 
 /**
+ * The difference between the container and its image is written as a tar, and nothing is committed.
+ * A naive diff mounts the init layer, and the container unless it is mounted; without mounts their
+ * work directories are made anew all the same.
+ * @param mounted  the container is
+ */
+void ol_held_diff(struct ol_held_container *container, bool mounted,
+                  struct ol_inode_kinds *ret_added);
+
+/**
  * "commit": a new layer on image, which the container was created on; its tar was just fed to the
  * model, as the layer after the image's.
  * @param empty      the diff was empty: nothing is added, and ret_layer is not written. The

@@ -21,11 +21,11 @@ struct ol_account {
     unsigned n_imported, n_layers;
     struct ol_held_layer *top;          /* of the newest image; NULL: none yet */
     struct ol_held_container container; /* the newest */
+    bool mounted;                       /* it is */
     struct ol_op *ops;                  /* owned, with their texts; its changes */
     size_t n_ops;
     struct ol_inode_kinds changed; /* what they add */
     struct ol_inode_kinds added;   /* since the last time */
-    bool known;                    /* for all of it */
 };
 
 int ol_account_new(const char *engine, bool mounts, struct ol_account **ret, struct ol_error *err)
@@ -35,7 +35,6 @@ int ol_account_new(const char *engine, bool mounts, struct ol_account **ret, str
 
     if (account == NULL)
         return ol_error_nomem(err);
-    account->known = true;
     account->way = (struct ol_held_way){.mounts = mounts,
                                         .naive_diff = !ol_engine_has_option(engine, "diff=upper")};
     account->has_way = ol_engine_law(engine, &account->way.law) == 0;
@@ -147,6 +146,7 @@ void ol_account_mount(struct ol_account *account)
     if (!account->has_way)
         return;
     ol_held_mount(&account->container, &added);
+    account->mounted = true;
     add(account, &added);
 }
 
@@ -157,6 +157,7 @@ void ol_account_unmount(struct ol_account *account)
     if (!account->has_way)
         return;
     ol_held_unmount(&account->container, &added);
+    account->mounted = false;
     add(account, &added);
 }
 
@@ -231,6 +232,16 @@ int ol_account_change(struct ol_account *account, const struct ol_op *op, struct
     return r;
 }
 
+void ol_account_diff(struct ol_account *account)
+{
+    struct ol_inode_kinds added;
+
+    if (!account->has_way)
+        return;
+    ol_held_diff(&account->container, account->mounted, &added);
+    add(account, &added);
+}
+
 static int commit_plan(struct ol_account *account, const struct ol_plan *plan)
 {
     struct ol_held_layer *layer = &account->layers[account->n_layers];
@@ -273,17 +284,9 @@ void ol_account_remove_container(struct ol_account *account)
 
 /* ---- taking ---- */
 
-void ol_account_skip(struct ol_account *account)
-{
-    account->known = false;
-}
-
 bool ol_account_take(struct ol_account *account, struct ol_inode_kinds *ret)
 {
-    bool known = account->known && account->has_way;
-
     *ret = account->added;
     account->added = (struct ol_inode_kinds){0};
-    account->known = true;
-    return known;
+    return account->has_way;
 }

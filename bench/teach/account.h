@@ -3,8 +3,8 @@
  * The oracle beside a scene: what each act should add to the engine's home, law by law
  * (bench/oracle/held.h), and the plans that carry changes out.
  *
- * Predictions are summed up until they are taken. Where the oracle has no law for an engine, and
- * after an act no law describes, there is nothing to take.
+ * Predictions are summed up until they are taken. Where the oracle has no law for an engine there
+ * is nothing to take.
  */
 #ifndef OL_BENCH_TEACH_ACCOUNT_H
 #define OL_BENCH_TEACH_ACCOUNT_H
@@ -31,14 +31,14 @@ int ol_account_commit(struct ol_account *account, struct ol_error *err);
 void ol_account_remove_container(struct ol_account *account);
 /** @param index  the engine's: 0 is the imported image, k that of commit k - 1 */
 void ol_account_remove_image(struct ol_account *account, unsigned index);
-/** Something was done that no law describes. */
-void ol_account_skip(struct ol_account *account);
+/** The newest container's changes were written as a tar. */
+void ol_account_diff(struct ol_account *account);
 
 /** The plan of one more change in the newest container, not yet accounted for. */
 int ol_account_plan(const struct ol_account *account, const struct ol_op *op, struct ol_plan **ret,
                     struct ol_error *err);
 
-/** What the acts since the last time add. @return false: there is no law for all of them */
+/** What the acts since the last time add. @return false: there is no law for them */
 bool ol_account_take(struct ol_account *account, struct ol_inode_kinds *ret);
 
 #endif

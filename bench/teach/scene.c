@@ -277,7 +277,8 @@ static int do_diff(struct ol_scene *scene, struct ol_error *err)
     int r = fd < 0 ? ol_error_sys(err, errno, "cannot make a file in memory")
                    : scene->engine->ops->save_diff(scene->engine, fd, err);
 
-    ol_account_skip(scene->account); /* what mounting for a diff frees is told of commits */
+    if (r == 0)
+        ol_account_diff(scene->account);
     return r < 0 ? r : ol_layer_scan(&tar, NULL, keep_tar_entry, scene, NULL, err);
 }
 
