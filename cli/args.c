@@ -318,13 +318,14 @@ bool ol_cli_add_text(struct ol_cli *cli, const char ***list, size_t *count, cons
 
 int ol_cli_usage(struct ol_cli *cli, const char *fmt, ...)
 {
+    ol_auto_free char *text = NULL;
     va_list ap;
 
-    fprintf(stderr, "%s: ", cli->invocation);
     va_start(ap, fmt);
-    vfprintf(stderr, fmt, ap);
+    if (vasprintf(&text, fmt, ap) < 0)
+        text = NULL;
     va_end(ap);
-    fputc('\n', stderr);
+    ol_cli_complain(cli, text != NULL ? text : fmt);
     say_where_to_look(cli);
     return cli->status = OL_EXIT_USAGE;
 }

@@ -117,6 +117,9 @@ bool ol_cli_number(struct ol_cli *cli, const char *what, const char *text, bool 
  */
 int ol_cli_fail(struct ol_cli *cli, int r, const struct ol_error *err);
 
+/** A line on stderr: the command and what it has to say. */
+void ol_cli_complain(const struct ol_cli *cli, const char *text);
+
 /** A line on stderr: a warning always, a note unless --quiet, a detail only with --verbose. */
 void ol_cli_warn(struct ol_cli *cli, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 void ol_cli_note(struct ol_cli *cli, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
@@ -147,6 +150,13 @@ int ol_cli_flush(struct ol_error *err);
 
 /** The end of all output. @return status, or that of a command whose result did not get out */
 int ol_cli_finish_output(struct ol_cli *cli, int status);
+
+/**
+ * Print a text on one line that comes from elsewhere, and say nothing to a terminal with it:
+ * control characters, also those of eight bits in UTF-8, and the characters in also are printed as
+ * \ooo.
+ */
+void ol_cli_put_visible(FILE *out, const char *text, const char *also);
 
 /**
  * From now on a signal also ends this input at once (it becomes an empty file), so that a read that

@@ -3,6 +3,7 @@
 #include "cli/engine.h"
 #include "cli/listing.h"
 
+#include "bench/report/json_put.h"
 #include "common/cleanup.h"
 #include "store/check.h"
 
@@ -40,9 +41,11 @@ static void add(const char *text, void *data)
 
     found->count++;
     if (found->json)
-        found->lost = json_array_append_new(found->list, json_string(text)) < 0 || found->lost;
-    else
-        puts(text);
+        found->lost = json_array_append_new(found->list, ol_json_text(text)) < 0 || found->lost;
+    else {
+        ol_cli_put_visible(stdout, text, "");
+        putchar('\n');
+    }
 }
 
 static int print(struct ol_cli *cli, const struct args *args, const struct findings *found,

@@ -43,17 +43,6 @@ static const char *kind_letter(enum ol_change_kind kind)
     return letters[kind];
 }
 
-/* A path on one line, whatever bytes it has: control characters and backslashes as \ooo. */
-static void print_path(const char *path)
-{
-    for (const unsigned char *c = (const unsigned char *)path; *c != '\0'; c++) {
-        if (*c < 0x20 || *c == 0x7f || *c == '\\')
-            printf("\\%03o", *c);
-        else
-            putchar(*c);
-    }
-}
-
 /* JSON texts are UTF-8: a path that is not gets a spelling in which every byte is two hex digits.
  */
 static json_t *change_json(const struct ol_change *change)
@@ -103,7 +92,7 @@ static int changes(struct ol_cli *cli, const struct layer_args *args, struct lay
         return changes_json(args, &found, err);
     for (size_t i = 0; i < found.count; i++) {
         printf("%s ", kind_letter(found.items[i].kind));
-        print_path(found.items[i].path);
+        ol_cli_put_visible(stdout, found.items[i].path, "\t\\");
         putchar('\n');
     }
     return 0;

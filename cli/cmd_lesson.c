@@ -472,7 +472,7 @@ static int run(struct ol_cli *cli, const struct place_found *found, void *data, 
         r = ol_cli_print_json(json, err);
     if (r == -EOPNOTSUPP) { /* what this host does not give is no failure of the lesson */
         *ret_status = OL_EXIT_IMPOSSIBLE;
-        fprintf(stderr, "%s: %s\n", cli->invocation, ol_error_text(err));
+        ol_cli_complain(cli, ol_error_text(err));
         ol_error_fini(err);
         return 0;
     }

@@ -86,12 +86,29 @@ static void die_by(int signal_number)
     (void)raise(signal_number);
 }
 
+/* In one piece, whatever other threads have to say. */
+static void put_line(const char *first, const char *second, const char *third, const char *text)
+{
+    flockfile(stderr);
+    fprintf(stderr, "%s%s%s", first, second, third);
+    ol_cli_put_visible(stderr, text, "");
+    fputc('\n', stderr);
+    funlockfile(stderr);
+}
+
 __attribute__((format(printf, 3, 0))) static void say(const struct ol_cli *cli, const char *kind,
                                                       const char *fmt, va_list ap)
 {
-    fprintf(stderr, "%s: %s", cli->invocation, kind);
-    vfprintf(stderr, fmt, ap);
-    fputc('\n', stderr);
+    ol_auto_free char *text = NULL;
+
+    if (vasprintf(&text, fmt, ap) < 0)
+        text = NULL;
+    put_line(cli->invocation, ": ", kind, text != NULL ? text : fmt);
+}
+
+void ol_cli_complain(const struct ol_cli *cli, const char *text)
+{
+    put_line(cli->invocation, ": ", "", text);
 }
 
 void ol_cli_warn(struct ol_cli *cli, const char *fmt, ...)
@@ -135,7 +152,7 @@ int ol_cli_fail(struct ol_cli *cli, int r, const struct ol_error *err)
     if (cancel_signal != 0 || output_error != 0)
         ol_cli_detail(cli, "%s", text); /* the consequence of that */
     else
-        fprintf(stderr, "%s: %s\n", cli->invocation, text);
+        ol_cli_complain(cli, text);
     return r == -ENOTSUP || r == -EPERM ? OL_EXIT_IMPOSSIBLE : OL_EXIT_FAILED;
 }
 
@@ -151,7 +168,7 @@ bool ol_cli_color(const struct ol_cli *cli, int fd)
 static void print_trace(enum ol_trace_area area, const char *text, void *data)
 {
     (void)data; /* one sink for the process */
-    fprintf(stderr, "overlab[%s]: %s\n", ol_trace_area_name(area), text);
+    put_line("overlab[", ol_trace_area_name(area), "]: ", text);
 }
 
 static void start_trace(struct ol_cli *cli)

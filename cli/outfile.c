@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Files at paths the user gave. */
+/* Files at paths the user gave, and texts that came from elsewhere. */
 #include "cli/cli.h"
 
 #include "common/cleanup.h"
 
 #include <errno.h>
 #include <fcntl.h>
+#include <string.h>
 #include <sys/stat.h>
 
 /* What is no regular file cannot be replaced by one (and /dev/null had better not be). */
@@ -33,6 +34,36 @@ int ol_cli_replace_file(const char *path, ol_fs_fill_fn *fill, void *data, struc
     if (dir_fd < 0)
         return ol_error_sys(err, errno, "cannot open '%s'", dir);
     return ol_fs_replace_file(dir_fd, slash == NULL ? path : slash + 1, 0644, fill, data, err);
+}
+
+/* Bytes of the control character text begins with. */
+static size_t control_len(const unsigned char *text)
+{
+    if (text[0] == 0xc2 && text[1] >= 0x80 && text[1] < 0xa0)
+        return 2;
+    return (text[0] < 0x20 && text[0] != '\t') || text[0] == 0x7f ? 1 : 0;
+}
+
+void ol_cli_put_visible(FILE *out, const char *text, const char *also)
+{
+    char block[512]; /* stderr has no buffer */
+    size_t used = 0;
+
+    for (const unsigned char *c = (const unsigned char *)text; *c != '\0';) {
+        size_t len = control_len(c);
+
+        if (len == 0 && strchr(also, *c) != NULL)
+            len = 1;
+        if (len == 0)
+            block[used++] = (char)*c++;
+        for (; len > 0; len--)
+            used += (size_t)snprintf(block + used, sizeof block - used, "\\%03o", *c++);
+        if (used > sizeof block - 2 * sizeof "\\ooo") {
+            fwrite(block, 1, used, out);
+            used = 0;
+        }
+    }
+    fwrite(block, 1, used, out);
 }
 
 const char *ol_cli_tmp_dir(void)

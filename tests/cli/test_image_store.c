@@ -193,6 +193,24 @@ static void check_store__has_one_line_for_each_finding(void **state)
     json_decref(json);
 }
 
+/* Names in a data root are as hostile as those in an archive, and need not be text. */
+static void check_store__shows_names_that_are_no_text(void **state)
+{
+    struct fixture *f = *state;
+    auto_result struct program_result result = {0};
+    json_t *json;
+
+    import(f, "one:1");
+    test_write(f->dir.fd, "root/image/vfs/imagedb/content/sha256/\033c\n\377", "");
+    RUN(f, 1, &result, "check-store", "-d", "vfs");
+    assert_string_equal(result.out,
+                        "'imagedb/content/sha256/\\033c\\012\377' belongs to no image\n");
+    RUN(f, 1, &result, "check-store", "--json", "-d", "vfs");
+    json = parse(&result, "overlab.check-store/1");
+    assert_int_equal(json_array_size(json_object_get(json, "findings")), 1);
+    json_decref(json);
+}
+
 static void image_commands__refuse_wrong_usage(void **state)
 {
     static const char *const wrong[][4] = {
@@ -220,6 +238,7 @@ int main(void)
         TEST(image_rm__tells_what_it_removed),
         TEST(image_commands__say_that_another_process_has_the_store),
         TEST(check_store__has_one_line_for_each_finding),
+        TEST(check_store__shows_names_that_are_no_text),
         TEST(image_commands__refuse_wrong_usage),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

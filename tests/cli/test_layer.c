@@ -229,6 +229,23 @@ static void layer_apply__failure_leaves_nothing(void **state)
     }
 }
 
+/* A name in an archive is not to speak to the terminal, in seven bits or in eight. */
+static void layer_apply__shows_names_and_does_not_print_them(void **state)
+{
+    struct fixture *f = *state;
+    struct tarball tar = TARBALL_INIT;
+    ol_auto_free char *path = NULL;
+    auto_result struct program_result r = {0};
+
+    tarball_add_file(&tar, "../\033[2J\a\302\233m\nforged: \303\251\177", "");
+    tarball_end(&tar);
+    path = write_archive(f, "hostile.tar", &tar);
+    tarball_fini(&tar);
+    layer(f, &r, path, 1, "apply", "one");
+    assert_non_null(strstr(r.err, "'../\\033[2J\\007\\302\\233m\\012forged: \303\251\\177'"));
+    assert_ptr_equal(strchr(r.err, '\n'), r.err + strlen(r.err) - 1);
+}
+
 static void layer__missing_layers_are_errors(void **state)
 {
     static const char *const words[] = {"diff", "changes", "rm", "show", "du"};
@@ -390,6 +407,7 @@ int main(void)
         layer_test(layer_diff__feeds_another_apply),
         layer_test(layer_diff__names_the_owners_only_when_asked),
         layer_test(layer_create__then_apply_fills_it_once),
+        layer_test(layer_apply__shows_names_and_does_not_print_them),
         layer_test(layer_apply__failure_leaves_nothing),
         layer_test(layer__missing_layers_are_errors),
         layer_test(layer__unknown_driver_or_option),
