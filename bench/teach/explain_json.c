@@ -2,6 +2,7 @@
 /* An explanation as JSON, overlab.explain/1: every path, number and option as it is. */
 #include "bench/teach/explain_internal.h"
 
+#include "bench/report/json_parts.h"
 #include "common/cleanup.h"
 
 #include <errno.h>
@@ -139,11 +140,13 @@ static void add_dialect(const struct ol_dialect *dialect, void *data)
 
 static json_t *kinds_json(const struct ol_inode_kinds *kinds)
 {
-    return json_pack("{sI, sI, sI, sI, sI, sI, sI}", "directory", (json_int_t)kinds->directory,
-                     "regular", (json_int_t)kinds->regular, "symlink", (json_int_t)kinds->symlink,
-                     "device", (json_int_t)kinds->device, "fifo", (json_int_t)kinds->fifo,
-                     "whiteout", (json_int_t)kinds->whiteout, "bookkeeping",
-                     (json_int_t)kinds->bookkeeping);
+    int r = 0;
+    json_t *json = ol_report_kinds_json(kinds, &r);
+
+    if (r == 0)
+        return json;
+    json_decref(json);
+    return NULL;
 }
 
 static json_t *totals_json(const struct ol_moment *moment)

@@ -130,6 +130,14 @@ static void assert_status(const struct program_result *result, int status)
         fail_msg("ended with %d, not %d:\n%s%s", result->status, status, result->out, result->err);
 }
 
+/* This text as b.ini. */
+static void check_text(struct fixture *f, struct program_result *ret, const char *text, int status)
+{
+    test_write(f->dir.fd, "b.ini", text);
+    check(f, ret, "b.ini");
+    assert_status(ret, status);
+}
+
 /* Status 2, nothing on stdout, and one line that says so. */
 static void assert_unreadable(const struct program_result *result, const char *says)
 {
@@ -549,9 +557,7 @@ static void check_measure__finds_what_was_predicted(void **state)
                              "[replayed]\nimage = web.tar\nreplay = yes\n"
                              "limit = overlay2 unpredicted_steps = 0\n",
                              views[i]) > 0);
-        test_write(f->dir.fd, "b.ini", text);
-        check(f, &result, "b.ini");
-        assert_status(&result, 0);
+        check_text(f, &result, text, 0);
         assert_non_null(strstr(result.out, "measured on "));
         assert_empty(f, "data/root");
     }
@@ -651,11 +657,10 @@ static void check_measure__blames_by_bytes(void **state)
     struct fixture *f = *state;
     auto_result struct program_result result = {0};
 
-    test_write(f->dir.fd, "b.ini",
+    check_text(f, &result,
                "[web]\nimage = web.tar\nchanges = add=1\nmode = measure\nview = direct\n"
-               "limit = overlay2 image_bytes <= 1k\n");
-    check(f, &result, "b.ini");
-    assert_status(&result, 1);
+               "limit = overlay2 image_bytes <= 1k\n",
+               1);
     assert_non_null(strstr(result.out, "OVER"));
     assert_non_null(strstr(result.out, "layer 1, made by 'RUN step 1', adds "));
     assert_non_null(strstr(result.out, "6 B in /usr/many"));
@@ -667,11 +672,10 @@ static void check__labels_estimates(void **state)
     struct fixture *f = *state;
     auto_result struct program_result result = {0};
 
-    test_write(f->dir.fd, "b.ini",
+    check_text(f, &result,
                "[web]\nimage = web.tar\nchanges = add=1\nview = direct\n"
-               "limit = overlay2 image_bytes <= 1g\nlimit = overlay2 image_inodes <= 1000\n");
-    check(f, &result, "b.ini");
-    assert_status(&result, 0);
+               "limit = overlay2 image_bytes <= 1g\nlimit = overlay2 image_inodes <= 1000\n",
+               0);
     assert_non_null(strstr(result.out, " estimated; "));
     assert_non_null(strstr(result.out, "35 inodes; 965 left"));
     check(f, &result, "b.ini", "--mode=measure");
@@ -699,9 +703,7 @@ static void check__predicts_the_view_of_the_section(void **state)
                      "[web]\nimage = web.tar\nchanges = add=1\ncontainers = 3\n%slimit = overlay2 "
                      "containers_inodes %s\n",
                      views[i].view, views[i].inodes) > 0);
-        test_write(f->dir.fd, "b.ini", text);
-        check(f, &result, "b.ini");
-        assert_status(&result, 0);
+        check_text(f, &result, text, 0);
     }
 }
 

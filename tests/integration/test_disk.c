@@ -3,12 +3,12 @@
  * What the oracle says a layer takes on disk, against ext4, xfs and btrfs made for the test: layers
  * with directories of one block are told to the byte, the built-in image's within a few percent.
  */
+#include "integration/disk_systems.h"
+
 #include "support/support.h"
 #include "support/tarball.h"
 
-#include "bench/harness/backing.h"
 #include "bench/harness/home_usage.h"
-#include "bench/oracle/disk.h"
 #include "bench/workloads/workload.h"
 #include "common/fs/file.h"
 #include "drivers/driver.h"
@@ -31,7 +31,7 @@ static const struct {
 
 /* One driver on one file system, filled layer by layer. */
 struct disk {
-    enum ol_disk_fs fs;
+    const struct disk_system *system;
     size_t driver;
     struct ol_backing *backing;
     struct ol_driver *drv;
@@ -52,16 +52,13 @@ static uint64_t measure(const struct disk *d)
     return usage.bytes;
 }
 
-static void disk_open(struct disk *d, const char *spec_text, const char *tmp_dir)
+static void disk_open(struct disk *d, const char *tmp_dir)
 {
     struct ol_driver_config config = {.view = OL_VIEW_DIRECT, .threads = 1, .keep_owner = true};
     ol_auto_error struct ol_error err = OL_ERROR_INIT;
     ol_auto_free char *home = NULL;
-    struct ol_backing_spec spec;
 
-    assert_ok(ol_backing_parse(spec_text, &spec, &err), &err);
-    assert_ok(ol_backing_open(&spec, tmp_dir, &d->backing, &err), &err);
-    ol_backing_spec_fini(&spec);
+    d->backing = disk_system_open(d->system, tmp_dir);
     assert_true(asprintf(&home, "%s/home", ol_backing_path(d->backing)) > 0);
     config.home = home;
     assert_ok(ol_driver_open(drivers[d->driver].name, &config, &d->drv, &err), &err);
@@ -103,7 +100,7 @@ static void apply(struct disk *d, const struct ol_input *scan, const struct ol_i
     assert_ok(ol_layer_scan(scan, NULL, feed, d->model, NULL, &err), &err);
     assert_ok(ol_driver_create(d->drv, &spec, &err), &err);
     assert_ok(ol_driver_apply_diff(d->drv, id, spec.parent, input, &result, &err), &err);
-    assert_int_equal(ol_law_layer_disk(law, d->model, d->layers == 0, d->fs, ret), 0);
+    assert_int_equal(ol_law_layer_disk(law, d->model, d->layers == 0, d->system->fs, ret), 0);
     now = measure(d);
     d->measured += now - d->bytes;
     d->predicted += ret->allocated;
@@ -158,38 +155,38 @@ static void make_layer(struct tarball *tar, unsigned layer)
     tarball_end(tar);
 }
 
-static void small_on(const char *spec, enum ol_disk_fs fs, const char *tmp_dir)
+static void small_on(const struct disk_system *system, const char *tmp_dir)
 {
     struct tarball tar = TARBALL_INIT;
 
     for (size_t i = 0; i < OL_ARRAY_LEN(drivers); i++) {
-        struct disk d = {.fs = fs, .driver = i};
+        struct disk d = {.system = system, .driver = i};
         struct ol_disk_bytes bytes;
 
-        disk_open(&d, spec, tmp_dir);
+        disk_open(&d, tmp_dir);
         for (unsigned layer = 0; layer < 2; layer++) {
             struct ol_input input;
 
             make_layer(&tar, layer);
             input = (struct ol_input){.fd = tarball_fd(&tar), .offset = 0, .length = UINT64_MAX};
             apply(&d, &input, &input, &bytes);
-            assert_true(bytes.estimate == (fs == OL_DISK_XFS));
+            assert_true(bytes.estimate == (system->fs == OL_DISK_XFS));
         }
         disk_close(&d);
     }
     tarball_fini(&tar);
 }
 
-static void image_on(const char *spec, enum ol_disk_fs fs, const char *tmp_dir)
+static void image_on(const struct disk_system *system, const char *tmp_dir)
 {
     for (size_t i = 0; i < OL_ARRAY_LEN(drivers); i++) {
         ol_auto_error struct ol_error err = OL_ERROR_INIT;
-        struct disk d = {.fs = fs, .driver = i};
+        struct disk d = {.system = system, .driver = i};
         struct ol_disk_bytes bytes;
         struct ol_image *image;
         int64_t off;
 
-        disk_open(&d, spec, tmp_dir);
+        disk_open(&d, tmp_dir);
         assert_ok(ol_builtin_image_new(1, &image, &err), &err);
         for (size_t layer = 0; layer < ol_image_layer_count(image); layer++) {
             struct ol_image_stream scan;
@@ -203,45 +200,23 @@ static void image_on(const char *spec, enum ol_disk_fs fs, const char *tmp_dir)
         }
         off = (int64_t)d.predicted - (int64_t)d.measured;
         print_message("%.*s, %s: %ju bytes measured, %ju predicted (%+.2f %%)\n",
-                      (int)strcspn(spec, ":"), spec, drivers[i].name, (uintmax_t)d.measured,
-                      (uintmax_t)d.predicted, 100.0 * (double)off / (double)d.measured);
+                      (int)strcspn(system->spec, ":"), system->spec, drivers[i].name,
+                      (uintmax_t)d.measured, (uintmax_t)d.predicted,
+                      100.0 * (double)off / (double)d.measured);
         assert_true((off < 0 ? -off : off) * 100 <= (int64_t)d.measured * NEAR_PERCENT);
         ol_image_free(image);
         disk_close(&d);
     }
 }
 
-static const struct {
-    const char *spec;
-    enum ol_disk_fs fs;
-} systems[] = {{"ext4:1G", OL_DISK_EXT4}, {"xfs:400M", OL_DISK_XFS}, {"btrfs:400M", OL_DISK_BTRFS}};
-
-/* @return false, aloud, where there is no such file system */
-static bool can_have(const char *spec_text, const char *tmp_dir)
-{
-    ol_auto_error struct ol_error err = OL_ERROR_INIT;
-    struct ol_backing *backing = NULL;
-    struct ol_backing_spec spec;
-    int r;
-
-    assert_ok(ol_backing_parse(spec_text, &spec, &err), &err);
-    r = ol_backing_open(&spec, tmp_dir, &backing, &err);
-    ol_backing_spec_fini(&spec);
-    if (r < 0)
-        print_message("SKIP disk %s: %s\n", spec_text, ol_error_text(&err));
-    else
-        assert_ok(ol_backing_close(backing, &err), &err);
-    return r == 0;
-}
-
-static void on_each(void (*fn)(const char *spec, enum ol_disk_fs fs, const char *tmp_dir))
+static void on_each(void (*fn)(const struct disk_system *system, const char *tmp_dir))
 {
     struct test_dir dir;
 
     test_dir_make(&dir);
-    for (size_t i = 0; i < OL_ARRAY_LEN(systems); i++) {
-        if (can_have(systems[i].spec, dir.path))
-            fn(systems[i].spec, systems[i].fs, dir.path);
+    for (size_t i = 0; i < OL_ARRAY_LEN(disk_systems); i++) {
+        if (disk_system_is_there(&disk_systems[i], dir.path))
+            fn(&disk_systems[i], dir.path);
     }
     test_dir_remove(&dir);
 }

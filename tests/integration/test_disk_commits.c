@@ -4,9 +4,10 @@
  * btrfs made for the test and the workload carried out: to the byte where it says so, and near
  * where it calls its number an estimate.
  */
+#include "integration/disk_systems.h"
+
 #include "support/support.h"
 
-#include "bench/harness/backing.h"
 #include "bench/harness/compare.h"
 #include "bench/harness/predict.h"
 #include "common/mount/view.h"
@@ -20,14 +21,9 @@
 
 enum { NEAR_PERCENT = 10 };
 
-static const struct system {
-    const char *spec;
-    enum ol_disk_fs fs;
-} systems[] = {{"ext4:1G", OL_DISK_EXT4}, {"xfs:800M", OL_DISK_XFS}, {"btrfs:800M", OL_DISK_BTRFS}};
-
 /* What is carried out, and predicted, alike. */
 struct job {
-    const struct system *system;
+    const struct disk_system *system;
     enum ol_view view;
     const char *image; /* NULL: the built-in one */
     char *const *engines;
@@ -49,7 +45,6 @@ static void carry_out(const struct job *job, struct ol_report *ret)
 {
     ol_auto_error struct ol_error err = OL_ERROR_INIT;
     struct ol_backing *backing = NULL;
-    struct ol_backing_spec spec;
     struct test_dir tmp;
     struct ol_compare_options options = {
         .image = job->image,
@@ -63,9 +58,7 @@ static void carry_out(const struct job *job, struct ol_report *ret)
 
     options.workload.rounds = 1;
     test_dir_make(&tmp);
-    assert_ok(ol_backing_parse(job->system->spec, &spec, &err), &err);
-    assert_ok(ol_backing_open(&spec, tmp.path, &backing, &err), &err);
-    ol_backing_spec_fini(&spec);
+    backing = disk_system_open(job->system, tmp.path);
     options.dir = ol_backing_path(backing);
     assert_ok(ol_compare_run(&options, ret, &err), &err);
     assert_ok(ol_backing_close(backing, &err), &err);
@@ -154,25 +147,15 @@ static void run(const struct job *job, struct tally *ret)
     ol_prediction_fini(&told);
 }
 
-/* @return false, aloud, where there is no such file system */
-static bool can_have(const struct system *system)
+static bool can_have(const struct disk_system *system)
 {
-    ol_auto_error struct ol_error err = OL_ERROR_INIT;
-    struct ol_backing *backing = NULL;
-    struct ol_backing_spec spec;
     struct test_dir tmp;
-    int r;
+    bool there;
 
     test_dir_make(&tmp);
-    assert_ok(ol_backing_parse(system->spec, &spec, &err), &err);
-    r = ol_backing_open(&spec, tmp.path, &backing, &err);
-    ol_backing_spec_fini(&spec);
-    if (r < 0)
-        print_message("SKIP disk_commits %s: %s\n", system->spec, ol_error_text(&err));
-    else
-        assert_ok(ol_backing_close(backing, &err), &err);
+    there = disk_system_is_there(system, tmp.path);
     test_dir_remove(&tmp);
-    return r == 0;
+    return there;
 }
 
 /* Files of sizes around blocks, in directories of one block, and links. */
@@ -219,7 +202,7 @@ static void assert_exact_but_on_xfs(const struct job *job, const struct tally *c
     }
 }
 
-static void small_in(const struct system *system, enum ol_view view)
+static void small_in(const struct disk_system *system, enum ol_view view)
 {
     const struct ol_change_mix mixes[] = {
         OL_CHANGE_MIX_DEFAULT,
@@ -251,12 +234,12 @@ static void disk_commits__of_small_directories_are_told_to_the_byte(void **state
 {
     (void)state;
     OL_REQUIRE(can_loop_mount, "making file systems needs root and loop devices");
-    for (size_t i = 0; i < OL_ARRAY_LEN(systems); i++) {
-        if (!can_have(&systems[i]))
+    for (size_t i = 0; i < OL_ARRAY_LEN(disk_systems); i++) {
+        if (!can_have(&disk_systems[i]))
             continue;
-        small_in(&systems[i], OL_VIEW_DIRECT);
+        small_in(&disk_systems[i], OL_VIEW_DIRECT);
         if (can_mount_overlay())
-            small_in(&systems[i], OL_VIEW_KERNEL);
+            small_in(&disk_systems[i], OL_VIEW_KERNEL);
     }
 }
 
@@ -266,7 +249,7 @@ static void disk_commits__that_fill_the_home_are_estimates(void **state)
     char *const engines[] = {all_engines[1], all_engines[2], all_engines[5]};
     struct tally commits[OL_ARRAY_LEN(engines)];
     struct test_dir root;
-    struct job job = {.system = &systems[0],
+    struct job job = {.system = &disk_systems[0],
                       .view = OL_VIEW_DIRECT,
                       .engines = engines,
                       .n_engines = OL_ARRAY_LEN(engines),
@@ -288,7 +271,7 @@ static void disk_commits__of_the_built_in_image_are_near(void **state)
 {
     char *const engines[] = {all_engines[0], all_engines[2]};
     struct tally commits[OL_ARRAY_LEN(engines)];
-    const struct job job = {.system = &systems[0],
+    const struct job job = {.system = &disk_systems[0],
                             .view = OL_VIEW_DIRECT,
                             .engines = engines,
                             .n_engines = OL_ARRAY_LEN(engines),
