@@ -108,7 +108,15 @@ const struct ol_engine_ops *ol_engine_ops_of(const char *name)
 
 int ol_engine_name_check(const char *name, struct ol_error *err)
 {
-    return ol_engine_ops_of(name) == &ol_snapshot_engine_ops ? 0 : ol_driver_spec_check(name, err);
+    ol_auto_error struct ol_error why = OL_ERROR_INIT;
+    int r = ol_engine_ops_of(name) == &ol_snapshot_engine_ops ? 0
+                                                              : ol_driver_spec_check(name, &why);
+
+    if (r == -ENOENT) /* of names that are no driver's this one counts, too */
+        return ol_error_set(err, r, "%s, snapshot", ol_error_text(&why));
+    if (r < 0)
+        ol_error_move(err, &why);
+    return r;
 }
 
 int ol_engine_law(const char *name, enum ol_law *ret)
