@@ -1,14 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The highest count while a container is committed: it depends on the order of the diff's tar. */
-#include "support/support.h"
+#include "model_fixture.h"
 
 #include "bench/oracle/peak.h"
 #include "bench/workloads/workload.h"
-
-struct fixture {
-    struct ol_model *model;
-    struct ol_error err;
-};
 
 /* What an image of five inodes takes, and what the layer has besides, law by law. */
 enum {
@@ -29,28 +24,13 @@ static void feed(struct fixture *f, enum ol_entry_type type, const char *path)
 /* "d/x", "d/y", "l/one", "m", and a symlink "s". */
 static int setup(void **state)
 {
-    struct fixture *f = calloc(1, sizeof *f);
+    struct fixture *f = model_make(state, true);
 
-    assert_non_null(f);
-    assert_ok(ol_model_new(&f->model, &f->err), &f->err);
-    assert_ok(ol_model_track_naive(f->model, &f->err), &f->err);
-    assert_ok(ol_model_begin_layer(f->model, &f->err), &f->err);
     feed(f, OL_ENTRY_FILE, "d/x");
     feed(f, OL_ENTRY_FILE, "d/y");
     feed(f, OL_ENTRY_FILE, "l/one");
     feed(f, OL_ENTRY_FILE, "m");
     feed(f, OL_ENTRY_SYMLINK, "s");
-    *state = f;
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    struct fixture *f = *state;
-
-    ol_model_free(f->model);
-    ol_error_fini(&f->err);
-    free(f);
     return 0;
 }
 
@@ -278,7 +258,7 @@ static void commit_peak__bounds_what_removing_through_a_mount_copies_up(void **s
     assert_int_equal(peak.inodes, 8 + 1 + 4 + 1 + 1); /* "t" and three in it, and one made aside */
 }
 
-#define case_of(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
+#define case_of(test) cmocka_unit_test_setup_teardown(test, setup, model_teardown)
 
 int main(void)
 {

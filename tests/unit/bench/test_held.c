@@ -1,16 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Layers and containers from their first step to their removal: what each holds, and frees. */
-#include "support/support.h"
+#include "model_fixture.h"
 
 #include "bench/oracle/disk.h"
 #include "bench/oracle/peak.h"
 
 #include <errno.h>
-
-struct fixture {
-    struct ol_model *model;
-    struct ol_error err;
-};
 
 static void feed(struct fixture *f, enum ol_entry_type type, const char *path)
 {
@@ -22,28 +17,13 @@ static void feed(struct fixture *f, enum ol_entry_type type, const char *path)
 /* An image of one layer, in which the init step has something to delete. */
 static int setup(void **state)
 {
-    struct fixture *f = calloc(1, sizeof *f);
+    struct fixture *f = model_make(state, true);
 
-    assert_non_null(f);
-    assert_ok(ol_model_new(&f->model, &f->err), &f->err);
-    assert_ok(ol_model_track_naive(f->model, &f->err), &f->err);
-    assert_ok(ol_model_begin_layer(f->model, &f->err), &f->err);
     feed(f, OL_ENTRY_DIRECTORY, "a");
     feed(f, OL_ENTRY_FILE, "a/one");
     feed(f, OL_ENTRY_FILE, "a/two");
     feed(f, OL_ENTRY_DIRECTORY, "etc");
     feed(f, OL_ENTRY_FILE, "etc/hosts");
-    *state = f;
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    struct fixture *f = *state;
-
-    ol_model_free(f->model);
-    ol_error_fini(&f->err);
-    free(f);
     return 0;
 }
 
@@ -104,7 +84,7 @@ static void held__leaves_nothing_when_all_is_removed(void **state)
 
         assert_int_equal(setup(state), 0);
         run_all(*state, &way);
-        assert_int_equal(teardown(state), 0);
+        assert_int_equal(model_teardown(state), 0);
     }
     assert_int_equal(setup(state), 0); /* for the teardown */
 }
@@ -267,14 +247,17 @@ static void naive__has_to_be_tracked_from_the_start(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(held__marks_a_parent_once, setup, teardown),
-        cmocka_unit_test_setup_teardown(held__commit_frees_what_was_cached, setup, teardown),
-        cmocka_unit_test_setup_teardown(held__snapshot_commit_takes_the_container, setup, teardown),
-        cmocka_unit_test_setup_teardown(naive__shares_whiteouts_through_a_mount, setup, teardown),
-        cmocka_unit_test_setup_teardown(peak__counts_what_is_deleted_later, setup, teardown),
-        cmocka_unit_test_setup_teardown(shared__is_what_a_clone_links, setup, teardown),
-        cmocka_unit_test_setup_teardown(naive__has_to_be_tracked_from_the_start, setup, teardown),
-        cmocka_unit_test_teardown(held__leaves_nothing_when_all_is_removed, teardown),
+        cmocka_unit_test_setup_teardown(held__marks_a_parent_once, setup, model_teardown),
+        cmocka_unit_test_setup_teardown(held__commit_frees_what_was_cached, setup, model_teardown),
+        cmocka_unit_test_setup_teardown(held__snapshot_commit_takes_the_container, setup,
+                                        model_teardown),
+        cmocka_unit_test_setup_teardown(naive__shares_whiteouts_through_a_mount, setup,
+                                        model_teardown),
+        cmocka_unit_test_setup_teardown(peak__counts_what_is_deleted_later, setup, model_teardown),
+        cmocka_unit_test_setup_teardown(shared__is_what_a_clone_links, setup, model_teardown),
+        cmocka_unit_test_setup_teardown(naive__has_to_be_tracked_from_the_start, setup,
+                                        model_teardown),
+        cmocka_unit_test_teardown(held__leaves_nothing_when_all_is_removed, model_teardown),
     };
     return cmocka_run_group_tests_name("held", tests, NULL, NULL);
 }

@@ -1,35 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The model and the laws against the numbers measured on live daemons (spec graphdriver.md 5). */
-#include "support/support.h"
+#include "model_fixture.h"
 
-#include "bench/oracle/oracle.h"
 #include "common/buf.h"
 
 #include <errno.h>
 
-struct fixture {
-    struct ol_model *model;
-    struct ol_error err;
-};
-
 static int setup(void **state)
 {
-    struct fixture *f = calloc(1, sizeof *f);
-
-    assert_non_null(f);
-    assert_ok(ol_model_new(&f->model, &f->err), &f->err);
-    assert_ok(ol_model_begin_layer(f->model, &f->err), &f->err);
-    *state = f;
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    struct fixture *f = *state;
-
-    ol_model_free(f->model);
-    ol_error_fini(&f->err);
-    free(f);
+    (void)model_make(state, false); /* in *state */
     return 0;
 }
 
@@ -363,7 +342,7 @@ static void oracle__survives_many_additions_and_removals(void **state)
     assert_int_equal(counts.layer_whiteouts, 49);
 }
 
-#define case_of(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
+#define case_of(test) cmocka_unit_test_setup_teardown(test, setup, model_teardown)
 
 /* Names that a link with other metadata parted, where layers share the file, are one file in a
  * plain copy of the tree; another model of the image knows that, too. */
