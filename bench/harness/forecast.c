@@ -13,7 +13,8 @@ struct commit_forecast {
     struct ol_held_container container;
     struct ol_inode_kinds create, mount, change, unmount, commit;
     bool has_layer;      /* it makes one */
-    bool unknown;        /* the driver's image is not the model's */
+    bool unknown;        /* the driver's image is not the model's: what is changed in it */
+    bool image_unknown;  /* nor is the image, after such changes */
     struct ol_peak peak; /* while it commits */
     struct ol_disk_bytes disk;
 };
@@ -212,7 +213,9 @@ static int make_plan(struct ol_model *model, const struct source *source, unsign
                               err);
 }
 
-static int forecast_create(struct way_forecast *way, const struct ol_model *model, unsigned index)
+/* @param imported  the image is made of layers that were imported, and the model knows each */
+static int forecast_create(struct way_forecast *way, const struct ol_model *model, unsigned index,
+                           bool imported)
 {
     struct commit_forecast *commit = &way->commits[index];
     int r = ol_held_container_create(&way->way, model, way->top, &commit->container,
@@ -221,6 +224,7 @@ static int forecast_create(struct way_forecast *way, const struct ol_model *mode
     if (r == 0)
         ol_held_mount(&commit->container, &commit->mount);
     commit->unknown = ol_law_stacks(way->way.law, way->way.mounts) && ol_model_stacks_differ(model);
+    commit->image_unknown = commit->unknown && !imported;
     return r;
 }
 
@@ -270,7 +274,8 @@ static int forecast_commit(struct ol_forecast *forecast, const struct source *so
     int r = 0;
 
     for (size_t i = 0; i < forecast->n_ways && r == 0; i++)
-        r = forecast_create(&forecast->ways[i], forecast->model, index);
+        r = forecast_create(&forecast->ways[i], forecast->model, index,
+                            index == 0 && source->layers == NULL);
     if (r < 0)
         return ol_error_nomem(err);
     r = make_plan(forecast->model, source, index, &forecast->plans[index], err);
@@ -353,7 +358,10 @@ static bool is_known(const struct ol_forecast *forecast, const struct way_foreca
 {
     const unsigned index = step->index;
 
-    if (step->op >= OL_STEP_CONTAINER_CREATE && step->op <= OL_STEP_CONTAINER_REMOVE &&
+    if (step->op == OL_STEP_CONTAINER_CREATE || step->op == OL_STEP_CONTAINER_MOUNT ||
+        step->op == OL_STEP_CONTAINER_UNMOUNT)
+        return !way->commits[index].image_unknown;
+    if (step->op > OL_STEP_CONTAINER_CREATE && step->op <= OL_STEP_CONTAINER_REMOVE &&
         way->commits[index].unknown)
         return false;
     if (step->op == OL_STEP_IMAGE_REMOVE && index > 0 && way->commits[index - 1].unknown)

@@ -5,6 +5,7 @@
 #include "bench/harness/forecast.h"
 #include "bench/harness/image_layers.h"
 #include "bench/harness/predict_internal.h"
+#include "bench/oracle/held.h"
 #include "common/cleanup.h"
 
 #include <errno.h>
@@ -155,19 +156,22 @@ static bool mounts(const struct work *w)
     return w->image->report.view != OL_VIEW_DIRECT;
 }
 
+/* The first container on an image layer may mark it, the others do not. */
 static int container_cost(const struct work *w, enum ol_law law, struct ol_predicted_container *ret)
 {
-    const struct ol_model *model = ol_forecast_model(w->forecast);
-    struct ol_inode_kinds first, further, mount;
-    int r = ol_law_container_create(law, model, true, &first);
+    const struct ol_held_way way = {.law = law, .mounts = mounts(w)};
+    struct ol_held_layer image = {.way = way};
+    struct ol_held_container container;
+    struct ol_inode_kinds first, mount;
+    int r = ol_held_container_create(&way, ol_forecast_model(w->forecast), &image, &container,
+                                     &first);
 
-    if (r == 0)
-        r = ol_law_container_create(law, model, false, &further);
     if (r < 0)
         return r;
-    ol_law_container_mount(law, mounts(w), &mount);
+    ret->further = ol_inode_kinds_total(&container.own);
+    ol_held_mount(&container, &mount);
     ret->first = ol_inode_kinds_total(&first) + ol_inode_kinds_total(&mount);
-    ret->further = ol_inode_kinds_total(&further) + ol_inode_kinds_total(&mount);
+    ret->further += ol_inode_kinds_total(&mount);
     ret->bytes = ol_predicted_bytes_of(w->image, &first) + ol_predicted_bytes_of(w->image, &mount);
     return 0;
 }

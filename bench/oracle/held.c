@@ -64,7 +64,7 @@ int ol_held_container_create(const struct ol_held_way *way, const struct ol_mode
                              struct ol_inode_kinds *ret_added)
 {
     struct ol_held_container container = {.way = *way};
-    int r = ol_law_container_create(way->law, model, false, &container.own);
+    int r = ol_law_container_create(apply_law(way), model, false, &container.own);
 
     if (r < 0)
         return r;

@@ -258,7 +258,12 @@ static int make_dir(struct ol_upper *upper, const char *path)
 
 int ol_model_init_layer(const struct ol_model *model, struct ol_upper *ret)
 {
-    int r = ol_upper_init(ret, &model->merged, NULL);
+    return ol_init_layer(&model->merged, ret);
+}
+
+int ol_init_layer(const struct ol_mtree *image, struct ol_upper *ret)
+{
+    int r = ol_upper_init(ret, image, NULL);
 
     if (r < 0)
         return r;
@@ -319,6 +324,25 @@ static int vfs_container(const struct ol_model *model, const struct ol_upper *in
     return 0;
 }
 
+/* On an image of bare directories that a full tree is not the same as. */
+static int stacked_container(const struct ol_model *model, bool first_use,
+                             struct ol_inode_kinds *ret)
+{
+    struct ol_mtree stacked;
+    struct ol_upper init;
+    int r = ol_model_stacked(model, &stacked);
+
+    if (r < 0)
+        return r;
+    r = ol_init_layer(&stacked, &init);
+    if (r == 0) {
+        overlay2_container(&init, first_use, ret);
+        ol_upper_fini(&init);
+    }
+    ol_mtree_fini(&stacked);
+    return r;
+}
+
 int ol_law_container_create(enum ol_law law, const struct ol_model *model, bool first_use,
                             struct ol_inode_kinds *ret)
 {
@@ -330,6 +354,8 @@ int ol_law_container_create(enum ol_law law, const struct ol_model *model, bool 
         *ret = (struct ol_inode_kinds){.directory = 1, .bookkeeping = SNAPSHOT_OWN};
     if (law == OL_LAW_SNAPSHOT || law == OL_LAW_NULL)
         return 0;
+    if (law == OL_LAW_OVERLAY2 && model->stacks_differ)
+        return stacked_container(model, first_use, ret);
     r = ol_model_init_layer(model, &init);
     if (r < 0)
         return r;

@@ -20,7 +20,9 @@ struct ol_model {
     struct ol_running running[OL_RUNNING_LAWS]; /* of the merged tree */
     struct ol_mnaive *naive;                    /* owned; NULL: not tracked */
     bool stacks_differ;                         /* ol_model_stacks_differ() */
-    uint32_t layer; /* number of the layer being fed, from 1; 0 before */
+    struct ol_mtree below; /* then: what a mount shows without the last layer, or with what it had
+                              when they began to differ */
+    uint32_t layer;        /* number of the layer being fed, from 1; 0 before */
 };
 
 /**
@@ -49,6 +51,10 @@ static inline const struct ol_mtree *ol_model_own(const struct ol_model *model)
     return model->own_is_merged ? &model->merged : &model->own;
 }
 
+/** What a mount shows of the image where its layers are bare directories. @return 0 or -ENOMEM */
+int ol_model_stacked(const struct ol_model *model, struct ol_mtree *ret);
+/** Fill an init layer's upper over a tree, which has to outlive it. @return 0 or -ENOMEM */
+int ol_init_layer(const struct ol_mtree *image, struct ol_upper *ret);
 /** Fill an init layer's upper over the image (spec: graphdriver.md 11.4). @return 0 or -ENOMEM */
 int ol_model_init_layer(const struct ol_model *model, struct ol_upper *ret);
 

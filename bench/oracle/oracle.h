@@ -42,8 +42,9 @@ int ol_model_add(struct ol_model *model, const struct ol_entry *entry, struct ol
 /**
  * True when an entry's path led through a symlink of a lower layer. A full tree follows it; what is
  * unpacked into a bare upper directory (overlay2, snapshot) gets a directory of that name instead,
- * as under moby, and the image is another one from there on. The laws hold for its layers, but not
- * for containers on it under those drivers: the merged tree here is the other's.
+ * as under moby, and the image is another one from there on. The laws hold for its layers, and for
+ * making containers on it; not for changing them under those drivers: plans are made for the merged
+ * tree, which is the other's.
  */
 bool ol_model_stacks_differ(const struct ol_model *model);
 

@@ -295,6 +295,64 @@ static void predict__of_a_stored_image_is_the_same(void **state)
     json_decref(stored);
 }
 
+/* A full tree follows the symlink; overlay2 makes a directory, which the init layer leaves alone.
+ */
+static char *write_parted(const struct fixture *f)
+{
+    struct tarball layers[2] = {TARBALL_INIT, TARBALL_INIT};
+    char *path;
+
+    tarball_add_dir(&layers[0], "usr/etc");
+    tarball_add_symlink(&layers[0], "etc", "usr/etc");
+    tarball_add_file(&layers[1], "etc/other", "through a symlink of the layer below");
+    for (size_t i = 0; i < 2; i++)
+        tarball_end(&layers[i]);
+    path = image_archive_write(&f->dir, "parted.tar", layers, 2);
+    for (size_t i = 0; i < 2; i++)
+        tarball_fini(&layers[i]);
+    return path;
+}
+
+static void predict__knows_containers_on_an_image_that_drivers_see_differently(void **state)
+{
+    const struct fixture *f = *state;
+    ol_auto_free char *image = write_parted(f);
+    json_t *predicted = json_of((const char *const[]){"predict", "--json", "--commits=1",
+                                                      "--changes=none", DRIVERS, "--view=direct",
+                                                      image, NULL});
+    json_t *compared = json_of((const char *const[]){
+        "compare", "--json", "--commits=1", "--changes=none", DRIVERS, "--view=direct", f->backing,
+        "--rounds=1", "--no-warmup", image, NULL});
+    const json_t *ours = json_object_get(predicted, "engines");
+    const json_t *engine;
+    size_t i;
+
+    json_array_foreach(json_object_get(compared, "engines"), i, engine)
+    {
+        const json_t *mine = json_object_get(json_array_get(ours, i), "steps");
+        const json_t *alone = json_array_get(json_object_get(json_array_get(ours, i), "images"), 0);
+        json_int_t container = 0;
+        const json_t *step;
+        size_t s;
+
+        json_array_foreach(json_object_get(engine, "steps"), s, step)
+        {
+            const char *op = json_string_value(json_object_get(step, "op"));
+            const json_t *told = json_object_get(json_array_get(mine, s), "predicted_inodes");
+
+            if (strcmp(op, "container.create") == 0 || strcmp(op, "container.mount") == 0)
+                container += number(step, "inodes");
+            if (json_is_null(told))
+                assert_true(s > 2); /* what is changed in it, at most */
+            else
+                assert_int_equal(json_integer_value(told), number(step, "inodes"));
+        }
+        assert_int_equal(number(alone, "first_container_inodes"), container);
+    }
+    json_decref(predicted);
+    json_decref(compared);
+}
+
 /* ---- the forms ---- */
 
 static void assert_width(const char *text)
@@ -532,6 +590,7 @@ int main(int argc, char **argv)
     const struct CMUnitTest tests[] = {
         TEST(predict__knows_who_has_mount_points),
         TEST(predict__refuses_a_view_there_is_not),
+        TEST(predict__knows_containers_on_an_image_that_drivers_see_differently),
         TEST(predict__counts_a_shared_layer_once),
         TEST(predict__of_a_stored_image_is_the_same),
         TEST(predict__fits_80_columns),

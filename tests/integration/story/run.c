@@ -182,7 +182,6 @@ static void taken(struct world *world, struct teller *t, const struct ol_model *
     if (world->options->wrong != NULL)
         world->options->wrong(&t->way, model, &added);
     check(world, t, step, &added);
-    t->ended = t->ended || (has_uppers(t) && ol_model_stacks_differ(model));
 }
 
 /* @return false when there is such a layer already: it made none */
@@ -274,6 +273,14 @@ static void do_container(struct world *world, const struct story_line *line)
     world->images[line->other].children++;
 }
 
+/* What a mount shows is not the tree that plans are made for. */
+static bool is_another(const struct world *world, const struct teller *t, unsigned container)
+{
+    const struct ol_model *model = world->images[world->containers[container].image].model;
+
+    return has_uppers(t) && ol_model_stacks_differ(model);
+}
+
 static void tell_change(struct world *world, struct teller *t, unsigned name,
                         const struct ol_plan *plan)
 {
@@ -287,11 +294,14 @@ static void tell_change(struct world *world, struct teller *t, unsigned name,
     ol_held_mount(held, &added);
     check(world, t, step, &added);
     (void)snprintf(step, sizeof step, "change %u", name);
-    if (ol_plan_run(plan, fs, &err) < 0)
-        fail_story(world, "%s, %s: %s", t->name, step, ol_error_text(&err));
-    ol_plan_predict(plan, t->way.law, &added);
-    ol_held_change(held, &added, ol_plan_leaves_cached(plan, t->way.law));
-    check(world, t, step, &added);
+    t->ended = is_another(world, t, name);
+    if (!t->ended) {
+        if (ol_plan_run(plan, fs, &err) < 0)
+            fail_story(world, "%s, %s: %s", t->name, step, ol_error_text(&err));
+        ol_plan_predict(plan, t->way.law, &added);
+        ol_held_change(held, &added, ol_plan_leaves_cached(plan, t->way.law));
+        check(world, t, step, &added);
+    }
     (void)snprintf(step, sizeof step, "unmount %u", name);
     teller_unmount(t, fs);
     ol_held_unmount(held, &added);
@@ -386,6 +396,9 @@ static void tell_commit(struct world *world, struct teller *t, const struct stor
     int64_t peak = 0;
     char step[64];
 
+    t->ended = is_another(world, t, line->name);
+    if (t->ended)
+        return;
     if (empty && t->sn != NULL) /* it makes a layer all the same, the others do not */
         return;
     (void)snprintf(step, sizeof step, "commit %u", line->name);
