@@ -234,8 +234,8 @@ static int forecast_disk(const struct ol_forecast *forecast, struct commit_forec
 {
     const uint64_t layers = forecast->n_layers + 3 * (uint64_t)(index + 1);
     int r = ol_held_commit_disk(&commit->container.way, forecast->model,
-                                ol_plan_is_empty(forecast->plans[index]), forecast->fs,
-                                &commit->disk);
+                                ol_plan_is_empty(forecast->plans[index], commit->container.way.law),
+                                forecast->fs, &commit->disk);
 
     if (!commit->container.gone) /* else nothing is made */
         commit->disk.estimate = commit->disk.estimate ||
@@ -249,7 +249,7 @@ static int forecast_rest(struct ol_forecast *forecast, struct way_forecast *way,
     struct commit_forecast *commit = &way->commits[index];
     struct ol_held_layer *layer = &way->layers[forecast->n_layers + index];
     const struct ol_plan *plan = forecast->plans[index];
-    const bool empty = ol_plan_is_empty(plan);
+    const bool empty = ol_plan_is_empty(plan, way->way.law);
     int r;
 
     ol_plan_predict(plan, way->way.law, &commit->change);

@@ -9,6 +9,8 @@
  * A full tree that is filled from it frees things on the way, and how many inodes it needs at most
  * depends on what has been added by then. An upper directory that is filled (overlay2) never loses
  * any: there every order ends at the highest count.
+ *
+ * The native diff of a container is its upper directory as it stands, unpacked into a bare one.
  */
 #include "bench/oracle/model_internal.h"
 
@@ -97,8 +99,7 @@ static bool is_changed(const struct listing *l, uint32_t before, uint32_t node)
         return true;
     if (now->layer != l->layer && l->after->nodes[node].layer != l->layer)
         return false;
-    return !l->compares || now->type == OL_M_DIR || now->meta != was->meta ||
-           now->size != was->size;
+    return !l->compares || now->meta != was->meta || now->size != was->size;
 }
 
 static int list_dir(struct listing *l, uint32_t before, uint32_t after, bool *ret_any);
@@ -228,15 +229,17 @@ static void take_peaks(struct ol_model *model, const struct ol_model *below)
 }
 
 static int feed_listed(const struct ol_model *model, struct ol_model *below, bool compares,
-                       struct ol_error *err)
+                       bool *ret_any, struct ol_error *err)
 {
     struct listing l = {.before = &below->merged,
                         .after = &model->merged,
                         .layer = model->layer,
                         .compares = compares,
                         .path = OL_BUF_INIT};
-    bool any = false;
-    int r = list_dir(&l, OL_M_ROOT, OL_M_ROOT, &any);
+    int r;
+
+    *ret_any = false;
+    r = list_dir(&l, OL_M_ROOT, OL_M_ROOT, ret_any);
 
     if (r < 0)
         r = ol_error_nomem(err);
@@ -250,7 +253,8 @@ static int feed_listed(const struct ol_model *model, struct ol_model *below, boo
 
 int ol_model_diffed(struct ol_model *model, struct ol_model *below, struct ol_error *err)
 {
-    int r = below == NULL ? 0 : feed_listed(model, below, false, err);
+    bool any;
+    int r = below == NULL ? 0 : feed_listed(model, below, false, &any, err);
 
     model->own.live_peak = model->own.live; /* the native diff has each name once */
     if (r == 0 && below != NULL)
@@ -258,11 +262,12 @@ int ol_model_diffed(struct ol_model *model, struct ol_model *below, struct ol_er
     return r;
 }
 
-int ol_model_replayed(struct ol_model *model, struct ol_model *below, struct ol_error *err)
+int ol_model_replayed(struct ol_model *model, struct ol_model *below, bool *ret_any,
+                      struct ol_error *err)
 {
     struct ol_mtree merged = model->merged;
     struct ol_mnaive *naive = model->naive;
-    int r = feed_listed(model, below, true, err);
+    int r = feed_listed(model, below, true, ret_any, err);
 
     if (r < 0)
         return r;
@@ -274,5 +279,87 @@ int ol_model_replayed(struct ol_model *model, struct ol_model *below, struct ol_
     below->merged = merged;
     below->merged.watch = NULL;
     below->naive = naive;
+    return 0;
+}
+
+/* ---- the native diff ---- */
+
+struct native {
+    const struct ol_mtree *upper, *merged;
+    struct ol_mtree *own;
+    uint32_t layer;
+    uint32_t *nodes;  /* by node of the upper: its node in own */
+    uint32_t *seen;   /* by node of the upper: its node in merged, or OL_M_NONE */
+    uint32_t *inodes; /* by inode of the upper: its inode in own; OL_M_NONE: not there yet */
+};
+
+/* What is known of an object of the upper: the layer's entries said more than its changes do. */
+static struct ol_minode native_inode(const struct native *n, uint32_t node)
+{
+    const uint32_t seen = n->seen[node];
+    struct ol_minode inode = *ol_mtree_inode(n->upper, node);
+
+    if (seen != OL_M_NONE && ol_mtree_type(n->merged, seen) == inode.type) {
+        const struct ol_minode *known = ol_mtree_inode(n->merged, seen);
+
+        inode.size = known->size;
+        inode.meta = known->meta;
+        inode.mode = known->mode;
+    }
+    inode.layer = n->layer;
+    if (inode.type == OL_M_DIR)
+        inode.made = n->layer;
+    if (inode.type == OL_M_SYMLINK)
+        inode.text = 0; /* "": nobody follows it there */
+    return inode;
+}
+
+/* Whiteouts share an inode in the upper; in a tar there are no links between them. */
+static int unpack_name(struct native *n, uint32_t node)
+{
+    const struct ol_mnode *from = &n->upper->nodes[node];
+    const char *name = ol_mtree_name(n->upper, node);
+    const bool shared = ol_mtree_type(n->upper, node) != OL_M_WHITEOUT;
+    const uint32_t dir = n->seen[from->parent];
+    uint32_t made = shared ? n->inodes[from->inode] : OL_M_NONE;
+
+    n->seen[node] = dir == OL_M_NONE ? OL_M_NONE
+                                     : ol_mtree_find(n->merged, dir, name, strlen(name));
+    if (made == OL_M_NONE) {
+        const struct ol_minode init = native_inode(n, node);
+        made = ol_mtree_inode_new(n->own, &init);
+    }
+    if (made == OL_M_NONE)
+        return -ENOMEM;
+    n->inodes[from->inode] = made;
+    n->nodes[node] = ol_mtree_link(n->own, n->nodes[from->parent], name, strlen(name), made);
+    if (n->nodes[node] == OL_M_NONE)
+        return -ENOMEM;
+    n->own->nodes[n->nodes[node]].layer = n->layer;
+    return 0;
+}
+
+int ol_model_unpack(struct ol_model *model, const struct ol_mtree *upper)
+{
+    ol_auto_free uint32_t *nodes = reallocarray(NULL, upper->n_nodes, sizeof *nodes);
+    ol_auto_free uint32_t *seen = reallocarray(NULL, upper->n_nodes, sizeof *seen);
+    ol_auto_free uint32_t *inodes = reallocarray(NULL, upper->n_inodes, sizeof *inodes);
+    struct ol_mtree own;
+    struct native n = {upper, &model->merged, &own, model->layer, nodes, seen, inodes};
+    int r = nodes == NULL || seen == NULL || inodes == NULL ? -ENOMEM : ol_mtree_init(&own);
+
+    if (r < 0)
+        return r;
+    memset(inodes, 0xff, upper->n_inodes * sizeof *inodes); /* OL_M_NONE */
+    nodes[OL_M_ROOT] = seen[OL_M_ROOT] = OL_M_ROOT;
+    for (uint32_t i = ol_mtree_next(upper, OL_M_ROOT); r == 0 && i != OL_M_NONE;
+         i = ol_mtree_next(upper, i))
+        r = unpack_name(&n, i);
+    if (r < 0) {
+        ol_mtree_fini(&own);
+        return r;
+    }
+    ol_mtree_fini(&model->own);
+    model->own = own;
     return 0;
 }

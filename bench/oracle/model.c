@@ -198,12 +198,14 @@ static uint32_t mix(uint32_t h, uint64_t value)
     return h ^ (h >> 13);
 }
 
-/* Equal for equal metadata; symlinks have no mode. */
+/* Equal for equal metadata; symlinks have no mode, and no diff looks at a directory's time. */
 static uint32_t meta_of(const struct ol_entry *entry, enum ol_mtype type)
 {
     uint32_t h = mix(1, type == OL_M_SYMLINK ? 0 : entry->mode);
 
     h = mix(h, ((uint64_t)entry->uid << 32) | entry->gid);
+    if (type == OL_M_DIR)
+        return h;
     h = mix(h, (uint64_t)entry->mtime.tv_sec);
     return mix(h, (uint64_t)entry->mtime.tv_nsec);
 }
@@ -279,12 +281,17 @@ static int follow(struct target *t, uint32_t link, uint32_t *ret)
     return walk_dirs(t, from, text, strlen(text), false, ret); /* what it lacks is not made */
 }
 
+static int add_implied(struct target *t, const char *name, size_t len, uint32_t *at)
+{
+    const struct ol_entry entry = {.type = OL_ENTRY_DIRECTORY, .mode = 0755};
+    const struct ol_minode init = inode_of(t->model, &entry);
+
+    return add_node(t, *at, name, len, &init, at);
+}
+
 /* One component of a directory path: into a directory, through a symlink, or made where missing. */
 static int walk_one(struct target *t, uint32_t *at, const char *name, size_t len, bool make)
 {
-    const uint32_t layer = t->model->layer;
-    const struct ol_minode implied = {
-        .type = OL_M_DIR, .mode = 0755, .layer = layer, .made = layer};
     uint32_t node;
 
     if (len == 0 || (len == 1 && name[0] == '.'))
@@ -295,7 +302,7 @@ static int walk_one(struct target *t, uint32_t *at, const char *name, size_t len
     }
     node = ol_mtree_find(t->tree, *at, name, len);
     if (node == OL_M_NONE)
-        return make ? add_node(t, *at, name, len, &implied, at) : -ENOENT;
+        return make ? add_implied(t, name, len, at) : -ENOENT;
     switch (ol_mtree_type(t->tree, node)) {
     case OL_M_DIR:
         *at = node;

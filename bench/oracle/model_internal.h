@@ -38,8 +38,14 @@ int ol_model_diffed(struct ol_model *model, struct ol_model *below, struct ol_er
  * The same where the layer just fed was another engine's, and a container repeated it. What it
  * wrote anew with the size and the metadata it had is in no naive diff, and a name it linked to an
  * older layer's file is a file of its own there: full trees take the naive diff's layer over.
+ * @param ret_any  false: the naive diff is empty, and its commit makes no layer
  */
-int ol_model_replayed(struct ol_model *model, struct ol_model *below, struct ol_error *err);
+int ol_model_replayed(struct ol_model *model, struct ol_model *below, bool *ret_any,
+                      struct ol_error *err);
+
+/** The layer's own tree is what a container's upper directory is unpacked to.
+ * @return 0; -ENOMEM: nothing has changed */
+int ol_model_unpack(struct ol_model *model, const struct ol_mtree *upper);
 
 /** Have a layer's own tree what is seen under a canonical path, as an upper directory that it was
  * copied up to; where it has the name nothing is done. @return 0 or negative errno */

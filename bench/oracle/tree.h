@@ -35,7 +35,8 @@ struct ol_mnode {
 
 struct ol_minode {
     uint64_t size;
-    uint32_t meta;  /* a hash of what a hard-link entry would set: owner, mode, mtime */
+    uint32_t meta;  /* a hash of what an entry sets and a diff compares: owner, mode, and mtime of
+                       what is no directory */
     uint32_t links; /* names; 0: a free inode */
     uint32_t layer; /* the layer that made or wrote it */
     uint32_t group; /* inodes of one group are one inode where nothing is shared (vfs) */

@@ -247,12 +247,12 @@ static int commit_plan(struct ol_account *account, const struct ol_plan *plan)
     struct ol_held_layer *layer = &account->layers[account->n_layers];
     struct ol_inode_kinds added;
     int r = ol_held_commit(&account->container, account->model, account->top,
-                           ol_plan_is_empty(plan), layer, &added);
+                           ol_plan_is_empty(plan, account->way.law), layer, &added);
 
     if (r < 0)
         return r;
     add(account, &added);
-    if (!ol_plan_is_empty(plan) || account->container.gone)
+    if (!ol_plan_is_empty(plan, account->way.law) || account->container.gone)
         account->top = layer;
     account->n_layers++; /* an empty one keeps its number, and nothing */
     return 0;

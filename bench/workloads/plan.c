@@ -423,10 +423,11 @@ static int apply_to_upper(const struct ol_plan *plan, struct ol_upper *upper)
     return r;
 }
 
-/* Carry the plan out in an upper that is given away. @param ret_cached, ret_plain  may be NULL */
+/* Carry the plan out in an upper that is given away. @param ret_cached, ret_plain  may be NULL
+ * @param ret_tree  what the upper is then; may be NULL */
 static int predict_in(const struct ol_plan *plan, struct ol_upper *upper,
                       struct ol_inode_kinds *ret, bool *ret_cached,
-                      struct ol_inode_kinds *ret_plain)
+                      struct ol_inode_kinds *ret_plain, struct ol_mtree *ret_tree)
 {
     struct ol_inode_kinds before;
     int r;
@@ -439,11 +440,16 @@ static int predict_in(const struct ol_plan *plan, struct ol_upper *upper,
         *ret_cached = ol_upper_cached_alone(upper);
     if (ret_plain != NULL)
         *ret_plain = upper->plain;
+    if (r == 0 && ret_tree != NULL) {
+        *ret_tree = upper->tree;
+        upper->tree = (struct ol_mtree){.nodes = NULL};
+    }
     ol_upper_fini(upper);
     return r;
 }
 
-static int predict(struct ol_plan *plan, const struct ol_model *model)
+/* @param ret_native  the upper directory that overlay2's diff is made of; may be NULL */
+static int predict(struct ol_plan *plan, const struct ol_model *model, struct ol_mtree *ret_native)
 {
     struct ol_upper init;
     struct ol_upper upper;
@@ -453,15 +459,15 @@ static int predict(struct ol_plan *plan, const struct ol_model *model)
         return r;
     r = ol_upper_init_copy(&upper, &init, &model->merged);
     if (r == 0)
-        r = predict_in(plan, &upper, &plan->overlay, &plan->overlay_cached, &plan->plain);
+        r = predict_in(plan, &upper, &plan->overlay, &plan->overlay_cached, &plan->plain, NULL);
     if (r == 0)
         r = ol_upper_init(&upper, &init.tree, &model->merged);
     if (r == 0)
-        r = predict_in(plan, &upper, &plan->overlay2, &plan->overlay2_cached, NULL);
+        r = predict_in(plan, &upper, &plan->overlay2, &plan->overlay2_cached, NULL, ret_native);
     if (r == 0) /* no init layer between */
         r = ol_upper_init(&upper, &model->merged, NULL);
     if (r == 0)
-        r = predict_in(plan, &upper, &plan->snapshot, NULL, NULL);
+        r = predict_in(plan, &upper, &plan->snapshot, NULL, NULL, NULL);
     ol_upper_fini(&init);
     return r;
 }
@@ -624,7 +630,7 @@ static int make_plan(struct planner *p, const struct ol_change_mix *mix, struct 
         r = plan_all(p, mix, err);
     if (r < 0)
         return r;
-    r = predict(p->plan, p->model);
+    r = predict(p->plan, p->model, NULL);
     if (r < 0)
         return ol_error_sys(err, -r, "cannot predict what the changes leave behind");
     return feed_plan(p->model, p->plan, err);
@@ -677,7 +683,7 @@ static int fill_list(struct ol_plan *plan, struct ol_model *model, const struct 
         r = copy_op(&ops[i], &plan->ops[plan->count++]);
     if (r < 0)
         return ol_error_nomem(err);
-    r = predict(plan, model);
+    r = predict(plan, model, NULL);
     return r < 0 ? ol_error_sys(err, -r, "cannot predict what the changes leave behind")
                  : feed_plan(model, plan, err);
 }
@@ -703,18 +709,25 @@ static int make_replay(struct ol_plan *plan, struct ol_model *model, const struc
                        size_t index, bool keep_owner, struct ol_error *err)
 {
     struct ol_model *below = NULL;
+    struct ol_mtree native = {.nodes = NULL};
+    bool any = false;
     int r = ol_model_copy(model, &below, err);
 
     if (r < 0)
         return r;
     r = ol_replay_plan(model, layers, index, keep_owner, &plan->replay, err);
     if (r == 0) {
-        r = predict(plan, below);
+        r = predict(plan, below, &native);
         plan->unpredicted = r < 0 && r != -ENOMEM;
         r = r == -ENOMEM ? ol_error_nomem(err) : 0;
     }
     if (r == 0)
-        r = ol_model_replayed(model, below, err);
+        r = ol_model_replayed(model, below, &any, err);
+    if (r == 0 && native.nodes != NULL && ol_model_unpack(model, &native) < 0)
+        r = ol_error_nomem(err);
+    plan->naive_empty = !any;
+    plan->native_empty = model->own.nodes[OL_M_ROOT].first_child == OL_M_NONE;
+    ol_mtree_fini(&native);
     ol_model_free(below);
     return r;
 }
@@ -734,9 +747,13 @@ int ol_plan_replay(struct ol_model *model, const struct ol_input *layers, size_t
     return 0;
 }
 
-bool ol_plan_is_empty(const struct ol_plan *plan)
+bool ol_plan_is_empty(const struct ol_plan *plan, enum ol_law law)
 {
-    return plan->count == 0 && (plan->replay == NULL || ol_replay_is_empty(plan->replay));
+    const bool native = law == OL_LAW_OVERLAY2 || law == OL_LAW_SNAPSHOT;
+
+    if (plan->replay == NULL)
+        return plan->count == 0;
+    return native ? plan->native_empty : plan->naive_empty;
 }
 
 bool ol_plan_is_predicted(const struct ol_plan *plan)

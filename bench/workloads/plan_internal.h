@@ -13,6 +13,7 @@ struct ol_plan {
     bool overlay_cached, overlay2_cached; /* it leaves a cached whiteout that nothing shares */
     struct ol_replay *replay;             /* owned; instead of ops, or NULL */
     bool unpredicted;                     /* the oracle cannot follow it */
+    bool native_empty, naive_empty;       /* what a diff of either kind has of it is nothing */
 };
 
 #endif

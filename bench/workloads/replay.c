@@ -434,15 +434,6 @@ static int one(const struct ol_replay_item *item, struct ol_upper *upper)
     return -EINVAL;
 }
 
-bool ol_replay_is_empty(const struct ol_replay *replay)
-{
-    for (size_t i = 0; i < replay->count; i++) {
-        if (replay->items[i].op != OL_REPLAY_NOTHING)
-            return false;
-    }
-    return true;
-}
-
 int ol_replay_simulate(const struct ol_replay *replay, struct ol_upper *upper)
 {
     int r = 0;

@@ -34,9 +34,6 @@ void ol_replay_free(struct ol_replay *replay); /* accepts NULL */
 /** Files that are renamed rather than deleted and written. */
 size_t ol_replay_moves(const struct ol_replay *replay);
 
-/** True when the layer changes nothing. */
-bool ol_replay_is_empty(const struct ol_replay *replay);
-
 /** Make the changes through a container's root. What cannot be given to files (owners, attributes)
  * or made (devices) without privileges is left out, as when a layer is applied. Errors name layer
  * and entry; the container holds part of the changes then. */

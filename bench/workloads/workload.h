@@ -82,8 +82,9 @@ int ol_plan_run(const struct ol_plan *plan, struct ol_rootfs *fs, struct ol_erro
 /** Inodes carrying out the plan adds to the container's upper ("container.change"), law by law. */
 void ol_plan_predict(const struct ol_plan *plan, enum ol_law law, struct ol_inode_kinds *ret);
 
-/** True when it changes nothing: the diff is empty. */
-bool ol_plan_is_empty(const struct ol_plan *plan);
+/** True when the law's diff of it is empty. A replayed layer may leave only copies of what was
+ * there, which a native diff has and a naive one has not. */
+bool ol_plan_is_empty(const struct ol_plan *plan, enum ol_law law);
 
 /** False when the oracle cannot follow a replayed layer: there is nothing to say about its change.
  */

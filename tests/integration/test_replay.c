@@ -365,12 +365,52 @@ static void replay__what_changes_nothing_is_told(void **state)
     OL_REQUIRE(can_have_view, "mounting overlayfs needs CAP_SYS_ADMIN");
     replay_one(&r, nothing_new);
     assert_same_trees(&r);
+    assert_predicted(&r);
     for (size_t e = 0; e < r.report.n_engines; e++) {
         assert_int_equal(reason(&r, e, 0, OL_REASON_MISSING_ROOT), 1);
         assert_int_equal(reason(&r, e, 0, OL_REASON_DUPLICATE), 1);
         assert_int_equal(reason(&r, e, 0, OL_REASON_MISSING_WHITEOUT), 1);
     }
     replayed_fini(&r);
+}
+
+static void unchanged_directories(struct tarball *tar)
+{
+    tarball_add_dir(tar, "usr/");
+    tarball_add_dir(tar, "usr/lib/");
+}
+
+static void below_whiteouts(struct tarball *tar)
+{
+    tarball_add_file(tar, "etc/.wh.passwd", "");
+    tarball_add_file(tar, "etc/passwd/in", "a directory");
+    tarball_add_file(tar, "usr/.wh.old", "");
+    tarball_add_file(tar, "usr/old/deep/new", "and nothing else");
+}
+
+/* A naive diff of the first is empty: no layer is made, and the second is on the base's. */
+static void replay__a_layer_without_changes_is_predicted(void **state)
+{
+    struct tarball layers[3] = {TARBALL_INIT, TARBALL_INIT, TARBALL_INIT};
+    struct replayed r;
+
+    (void)state;
+    OL_REQUIRE(can_have_view, "mounting overlayfs needs CAP_SYS_ADMIN");
+    base(&layers[0]);
+    unchanged_directories(&layers[1]);
+    below_whiteouts(&layers[2]);
+    for (size_t i = 0; i < OL_ARRAY_LEN(layers); i++)
+        tarball_end(&layers[i]);
+    replay(&r, layers, OL_ARRAY_LEN(layers));
+    assert_same_trees(&r);
+    assert_predicted(&r);
+    for (size_t e = 0; e < r.report.n_engines; e++) {
+        bool native = strcmp(engines[e], "overlay2") == 0 || strcmp(engines[e], "snapshot") == 0;
+
+        assert_int_equal(reason(&r, e, 0, OL_REASON_MISSING_DIRECTORY), native ? 0 : 2);
+    }
+    replayed_fini(&r);
+    free_layers(layers, OL_ARRAY_LEN(layers));
 }
 
 static void a_note(struct tarball *tar)
@@ -501,6 +541,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(replay__reasons_are_told),
         cmocka_unit_test(replay__an_opaque_root_empties_the_image),
         cmocka_unit_test(replay__what_changes_nothing_is_told),
+        cmocka_unit_test(replay__a_layer_without_changes_is_predicted),
         cmocka_unit_test(replay__attributes_a_commit_loses_are_another_tree),
         cmocka_unit_test(replay__json_tells_the_step_and_how_it_came_out),
         cmocka_unit_test(replay__an_image_of_one_layer_is_refused),

@@ -34,6 +34,17 @@ __attribute__((format(printf, 2, 3))) static void fail_story(struct world *world
     va_end(args);
 }
 
+/* The image whose top layer it is under this driver. */
+static unsigned image_of(const struct teller *t, unsigned image)
+{
+    return image != STORY_NONE && t->is_alias[image] ? t->alias_of[image] : image;
+}
+
+static struct ol_held_layer *held_image(struct teller *t, unsigned image)
+{
+    return image == STORY_NONE ? NULL : &t->images[image_of(t, image)];
+}
+
 /* ---- comparing ---- */
 
 static void check_kind(struct world *world, const struct teller *t, const char *step,
@@ -162,7 +173,7 @@ static void refused(struct world *world, struct teller *t, unsigned parent, cons
     struct ol_inode_kinds left = {0};
 
     if (parent != STORY_NONE)
-        ol_held_layer_refused(&t->images[parent], &left);
+        ol_held_layer_refused(held_image(t, parent), &left);
     world->result->refused++;
     check(world, t, step, &left);
 }
@@ -170,7 +181,7 @@ static void refused(struct world *world, struct teller *t, unsigned parent, cons
 static void taken(struct world *world, struct teller *t, const struct ol_model *model,
                   unsigned image, unsigned parent, const char *step, int64_t peak)
 {
-    struct ol_held_layer *below = parent != STORY_NONE ? &t->images[parent] : NULL;
+    struct ol_held_layer *below = held_image(t, parent);
     struct ol_inode_kinds added;
     struct ol_peak predicted;
 
@@ -197,7 +208,7 @@ static bool tell_layer(struct world *world, struct teller *t, const struct ol_mo
     (void)snprintf(step, sizeof step, "layer %u", line->name);
     if (world->options->peaks)
         peak_begin(t);
-    r = teller_apply(t, line->name, line->other, tar, &existed, &err);
+    r = teller_apply(t, line->name, image_of(t, line->other), tar, &existed, &err);
     if (world->options->peaks)
         peak = peak_end(t);
     if (r == 0 && existed)
@@ -261,9 +272,9 @@ static void do_container(struct world *world, const struct story_line *line)
 
         if (!is_live(world, t))
             continue;
-        teller_create(t, line->name, line->other);
+        teller_create(t, line->name, image_of(t, line->other));
         assert_int_equal(ol_held_container_create(&t->way, world->images[line->other].model,
-                                                  &t->images[line->other],
+                                                  held_image(t, line->other),
                                                   &t->containers[line->name], &added),
                          0);
         check(world, t, step, &added);
@@ -386,11 +397,17 @@ static void do_replay(struct world *world, const struct story_line *line, size_t
     do_plan(world, line->name, model, plan);
 }
 
+static bool is_empty(const struct world_container *container, enum ol_law law)
+{
+    return container->plan == NULL || ol_plan_is_empty(container->plan, law);
+}
+
 static void tell_commit(struct world *world, struct teller *t, const struct story_line *line,
-                        const struct ol_model *after, bool empty)
+                        const struct ol_model *after, bool nothing)
 {
     struct ol_held_container *held = &t->containers[line->name];
-    struct ol_held_layer *image = &t->images[world->containers[line->name].image];
+    const unsigned below = image_of(t, world->containers[line->name].image);
+    const bool empty = is_empty(&world->containers[line->name], t->way.law);
     struct ol_inode_kinds added;
     struct ol_peak predicted;
     int64_t peak = 0;
@@ -399,7 +416,7 @@ static void tell_commit(struct world *world, struct teller *t, const struct stor
     t->ended = is_another(world, t, line->name);
     if (t->ended)
         return;
-    if (empty && t->sn != NULL) /* it makes a layer all the same, the others do not */
+    if (nothing && t->sn != NULL) /* it makes a layer all the same, the others do not */
         return;
     (void)snprintf(step, sizeof step, "commit %u", line->name);
     assert_int_equal(ol_held_commit_peak(held, after, &predicted), 0);
@@ -410,14 +427,18 @@ static void tell_commit(struct world *world, struct teller *t, const struct stor
         peak = peak_end(t);
         check_peak(world, t, step, peak, &predicted);
     }
-    assert_int_equal(ol_held_commit(held, after, image, empty, &t->images[line->other], &added), 0);
+    assert_int_equal(
+        ol_held_commit(held, after, &t->images[below], empty, &t->images[line->other], &added), 0);
     check(world, t, step, &added);
+    t->is_alias[line->other] = empty && !nothing && t->sn == NULL;
+    t->alias_of[line->other] = below;
 }
 
 static void do_commit(struct world *world, const struct story_line *line)
 {
     struct world_container *container = &world->containers[line->name];
-    bool empty = container->plan == NULL || ol_plan_is_empty(container->plan);
+    /* under every driver: there is no such image */
+    const bool nothing = is_empty(container, OL_LAW_OVERLAY2) && is_empty(container, OL_LAW_VFS);
     struct ol_model *after;
 
     if (!container->there || container->committed || line->other == STORY_NONE ||
@@ -427,9 +448,9 @@ static void do_commit(struct world *world, const struct story_line *line)
     container->after = after;
     for (size_t i = 0; i < world->n_tellers; i++) {
         if (is_live(world, &world->tellers[i]))
-            tell_commit(world, &world->tellers[i], line, after, empty);
+            tell_commit(world, &world->tellers[i], line, after, nothing);
     }
-    if (empty)
+    if (nothing)
         return;
     container->committed = true;
     container->after = NULL;
@@ -474,7 +495,7 @@ static bool do_remove(struct world *world, unsigned name)
         struct teller *t = &world->tellers[i];
         struct ol_inode_kinds freed;
 
-        if (!is_live(world, t))
+        if (!is_live(world, t) || t->is_alias[name])
             continue;
         teller_remove(t, name);
         ol_held_layer_remove(&t->images[name], &freed);

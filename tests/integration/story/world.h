@@ -26,6 +26,9 @@ struct teller {
     bool ended; /* it refused what others took */
     struct ol_home_usage usage, start;
     struct ol_held_layer images[STORY_NAMES_MAX];
+    /* An image another's layer is the top of: its commit was an empty one under this driver. */
+    bool is_alias[STORY_NAMES_MAX];
+    unsigned alias_of[STORY_NAMES_MAX]; /* not an alias itself */
     struct ol_held_container containers[STORY_NAMES_MAX];
     char chains[STORY_NAMES_MAX][OL_DIGEST_SIZE];
     struct ol_store_container made[STORY_NAMES_MAX];
