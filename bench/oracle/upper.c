@@ -166,8 +166,24 @@ int ol_upper_init(struct ol_upper *upper, const struct ol_mtree *nearest,
 int ol_upper_init_copy(struct ol_upper *upper, const struct ol_upper *from,
                        const struct ol_mtree *lower)
 {
-    *upper = (struct ol_upper){.lowers = {lower, NULL}, .n_lowers = 1, .cached = OL_M_NONE};
-    return ol_mtree_copy(&from->tree, true, &upper->tree);
+    struct ol_upper_gone *gone = NULL;
+    int r;
+
+    if (from->n_gone > 0) {
+        gone = reallocarray(NULL, from->n_gone, sizeof *gone);
+        if (gone == NULL)
+            return -ENOMEM;
+        memcpy(gone, from->gone, from->n_gone * sizeof *gone);
+    }
+    *upper = (struct ol_upper){.lowers = {lower, NULL},
+                               .n_lowers = 1,
+                               .cached = OL_M_NONE,
+                               .gone = gone,
+                               .n_gone = from->n_gone};
+    r = ol_mtree_copy(&from->tree, true, &upper->tree);
+    if (r < 0)
+        ol_upper_fini(upper);
+    return r;
 }
 
 void ol_upper_fini(struct ol_upper *upper)

@@ -28,7 +28,8 @@ struct ol_upper {
 /** Empty, over one or two lower trees. @return 0 or -ENOMEM */
 int ol_upper_init(struct ol_upper *upper, const struct ol_mtree *nearest,
                   const struct ol_mtree *below);
-/** Starting with a content copy of another upper's tree (legacy overlay's container layer). */
+/** Starting with a content copy of another upper's tree (legacy overlay's container layer), and of
+ * what is gone in its plain copy. */
 int ol_upper_init_copy(struct ol_upper *upper, const struct ol_upper *from,
                        const struct ol_mtree *lower);
 void ol_upper_fini(struct ol_upper *upper);
