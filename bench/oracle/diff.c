@@ -27,8 +27,7 @@ struct change {
 
 struct listing {
     const struct ol_mtree *before, *after;
-    uint32_t layer;       /* marks what the layer wrote */
-    bool compares;        /* and what it wrote may be as it was before */
+    uint32_t layer;       /* marks what has changed; 0: metadata and size tell */
     struct ol_buf path;   /* where the walk is */
     struct change *items; /* owned */
     size_t count, cap;
@@ -97,9 +96,9 @@ static bool is_changed(const struct listing *l, uint32_t before, uint32_t node)
 
     if (was == NULL)
         return true;
-    if (now->layer != l->layer && l->after->nodes[node].layer != l->layer)
-        return false;
-    return !l->compares || now->meta != was->meta || now->size != was->size;
+    if (l->layer > 0)
+        return now->layer == l->layer || l->after->nodes[node].layer == l->layer;
+    return now->meta != was->meta || now->size != was->size;
 }
 
 static int list_dir(struct listing *l, uint32_t before, uint32_t after, bool *ret_any);
@@ -228,47 +227,154 @@ static void take_peaks(struct ol_model *model, const struct ol_model *below)
         model->naive->upper.tree.live_peak = below->naive->upper.tree.live_peak;
 }
 
-static int feed_listed(const struct ol_model *model, struct ol_model *below, bool compares,
-                       bool *ret_any, struct ol_error *err)
+/* Takes over what it has listed. */
+static int feed_listed(struct listing *l, struct ol_model *below, struct ol_error *err)
 {
-    struct listing l = {.before = &below->merged,
-                        .after = &model->merged,
-                        .layer = model->layer,
-                        .compares = compares,
-                        .path = OL_BUF_INIT};
-    int r;
-
-    *ret_any = false;
-    r = list_dir(&l, OL_M_ROOT, OL_M_ROOT, ret_any);
+    bool any = false;
+    int r = list_dir(l, OL_M_ROOT, OL_M_ROOT, &any);
 
     if (r < 0)
         r = ol_error_nomem(err);
-    if (l.count > 0)
-        qsort(l.items, l.count, sizeof *l.items, by_path);
-    if (r == 0)
-        r = feed_all(&l, below, err);
-    listing_fini(&l);
-    return r;
+    if (l->count > 0)
+        qsort(l->items, l->count, sizeof *l->items, by_path);
+    return r < 0 ? r : feed_all(l, below, err);
 }
 
 int ol_model_diffed(struct ol_model *model, struct ol_model *below, struct ol_error *err)
 {
-    bool any;
-    int r = below == NULL ? 0 : feed_listed(model, below, false, &any, err);
+    struct listing l = {.after = &model->merged, .layer = model->layer, .path = OL_BUF_INIT};
+    int r = 0;
 
+    if (below != NULL) {
+        l.before = &below->merged;
+        r = feed_listed(&l, below, err);
+        listing_fini(&l);
+    }
     model->own.live_peak = model->own.live; /* the native diff has each name once */
     if (r == 0 && below != NULL)
         take_peaks(model, below);
     return r;
 }
 
-int ol_model_replayed(struct ol_model *model, struct ol_model *below, bool *ret_any,
-                      struct ol_error *err)
+/* ---- of a replay ---- */
+
+static uint32_t find_path(const struct ol_mtree *tree, const char *path)
 {
+    uint32_t node = OL_M_ROOT;
+
+    while (*path != '\0' && node != OL_M_NONE) {
+        const size_t len = strcspn(path, "/");
+
+        node = ol_mtree_find(tree, node, path, len);
+        path += len + (path[len] == '/' ? 1 : 0);
+    }
+    return node;
+}
+
+/* What the layer's entry of the name said. */
+static int take_entry(const struct ol_model *model, uint32_t entry, struct ol_mtree *seen,
+                      uint32_t node)
+{
+    const struct ol_minode *from = ol_mtree_inode(&model->merged, entry);
+    struct ol_minode *to = ol_mtree_inode(seen, node);
+    uint32_t text;
+
+    if (from->type != to->type ||
+        (from->layer != model->layer && model->merged.nodes[entry].layer != model->layer))
+        return 0;
+    to->meta = from->meta;
+    to->size = from->size;
+    to->mode = from->mode;
+    if (from->type == OL_M_SYMLINK) {
+        const char *target = model->merged.text + from->text;
+
+        if (ol_mtree_keep_text(seen, target, strlen(target), &text) < 0)
+            return -ENOMEM;
+        ol_mtree_inode(seen, node)->text = text;
+    }
+    return 0;
+}
+
+static int take_entries(const struct ol_model *model, struct ol_mtree *seen)
+{
+    ol_auto_free uint32_t *entries = reallocarray(NULL, seen->n_nodes, sizeof *entries);
+    int r = entries == NULL ? -ENOMEM : 0;
+
+    if (r == 0)
+        entries[OL_M_ROOT] = OL_M_ROOT;
+    for (uint32_t i = r == 0 ? ol_mtree_next(seen, OL_M_ROOT) : OL_M_NONE; r == 0 && i != OL_M_NONE;
+         i = ol_mtree_next(seen, i)) {
+        const char *name = ol_mtree_name(seen, i);
+        const uint32_t dir = entries[seen->nodes[i].parent];
+
+        entries[i] = dir == OL_M_NONE ? OL_M_NONE
+                                      : ol_mtree_find(&model->merged, dir, name, strlen(name));
+        if (entries[i] != OL_M_NONE)
+            r = take_entry(model, entries[i], seen, i);
+    }
+    return r;
+}
+
+/* Under vfs a file that an entry links to keeps its other names, and all of them have changed. */
+static void join_group(struct ol_mtree *tree, uint32_t node, uint32_t group)
+{
+    ol_mtree_inode(tree, node)->group = group;
+    for (uint32_t i = 0; i < tree->n_inodes; i++) {
+        if (tree->inodes[i].group == group)
+            tree->inodes[i].split = true;
+    }
+}
+
+static void join_groups(const struct listing *l, const struct ol_model *model,
+                        struct ol_model *below)
+{
+    for (size_t i = 0; i < l->count; i++) {
+        const struct change *change = &l->items[i];
+        const uint32_t entry = change->node == OL_M_NONE ? OL_M_NONE
+                                                         : ol_model_find(model, change->path);
+        const struct ol_minode *inode;
+
+        if (entry == OL_M_NONE)
+            continue;
+        inode = ol_mtree_inode(&model->merged, entry);
+        if (inode->type == OL_M_FILE && inode->split && inode->layer == model->layer)
+            join_group(&below->merged, ol_model_find(below, change->path), inode->group);
+    }
+}
+
+/* Names of the init layer, deleted: the layer's tar has a whiteout, and no layer below the name. */
+static uint32_t count_of_nothing(const struct listing *l, const struct ol_mtree *image)
+{
+    uint32_t count = 0;
+
+    for (size_t i = 0; i < l->count; i++) {
+        if (l->items[i].node == OL_M_NONE && find_path(image, l->items[i].path) == OL_M_NONE)
+            count++;
+    }
+    return count;
+}
+
+int ol_model_replayed(struct ol_model *model, struct ol_model *below, struct ol_model_seen *seen,
+                      bool *ret_any, struct ol_error *err)
+{
+    struct listing l = {.before = &below->merged, .after = &model->merged, .path = OL_BUF_INIT};
     struct ol_mtree merged = model->merged;
     struct ol_mnaive *naive = model->naive;
-    int r = feed_listed(model, below, true, ret_any, err);
+    int r = 0;
 
+    if (seen != NULL) {
+        l.before = &seen->before;
+        l.after = &seen->after;
+        r = take_entries(model, &seen->after) < 0 ? ol_error_nomem(err) : 0;
+    }
+    if (r == 0)
+        r = feed_listed(&l, below, err);
+    if (r == 0 && below->naive != NULL)
+        below->naive->of_nothing = count_of_nothing(&l, &below->naive->lower);
+    if (r == 0)
+        join_groups(&l, model, below);
+    *ret_any = l.count > 0;
+    listing_fini(&l);
     if (r < 0)
         return r;
     model->own.live_peak = model->own.live;

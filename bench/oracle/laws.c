@@ -249,9 +249,17 @@ static int unlink_quietly(struct ol_upper *upper, const char *path)
     return r == -ENOMEM ? r : 0; /* directories survive, what is missing is missing */
 }
 
+static int make(struct ol_upper *upper, const char *path, enum ol_mtype type)
+{
+    const struct ol_minode init = {.type = (uint8_t)type,
+                                   .meta = type == OL_M_DIR ? ol_meta_of_implied() : 0};
+
+    return ol_upper_make_inode(upper, path, &init);
+}
+
 static int make_dir(struct ol_upper *upper, const char *path)
 {
-    int r = ol_upper_make(upper, path, OL_M_DIR);
+    int r = make(upper, path, OL_M_DIR);
 
     return r == -EEXIST ? 0 : r;
 }
@@ -274,7 +282,7 @@ int ol_init_layer(const struct ol_mtree *image, struct ol_upper *ret)
             continue;
         r = each_prefix(ret, init_entries[i].path, false, make_dir);
         if (r == 0)
-            r = ol_upper_make(ret, init_entries[i].path, init_entries[i].type);
+            r = make(ret, init_entries[i].path, init_entries[i].type);
     }
     if (r < 0)
         ol_upper_fini(ret);

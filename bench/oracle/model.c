@@ -281,10 +281,16 @@ static int follow(struct target *t, uint32_t link, uint32_t *ret)
     return walk_dirs(t, from, text, strlen(text), false, ret); /* what it lacks is not made */
 }
 
+static const struct ol_entry implied = {.type = OL_ENTRY_DIRECTORY, .mode = 0755};
+
+uint32_t ol_meta_of_implied(void)
+{
+    return meta_of(&implied, OL_M_DIR);
+}
+
 static int add_implied(struct target *t, const char *name, size_t len, uint32_t *at)
 {
-    const struct ol_entry entry = {.type = OL_ENTRY_DIRECTORY, .mode = 0755};
-    const struct ol_minode init = inode_of(t->model, &entry);
+    const struct ol_minode init = inode_of(t->model, &implied);
 
     return add_node(t, *at, name, len, &init, at);
 }

@@ -34,14 +34,25 @@ struct ol_model {
  */
 int ol_model_diffed(struct ol_model *model, struct ol_model *below, struct ol_error *err);
 
+/** The metadata of a directory nobody gave any: root's, mode 0755. */
+uint32_t ol_meta_of_implied(void);
+
+/* What is seen in a container, its init layer included. */
+struct ol_model_seen {
+    struct ol_mtree before; /* when it was made */
+    struct ol_mtree after; /* with its changes; known are names, types, links, and what was there */
+};
+
 /**
  * The same where the layer just fed was another engine's, and a container repeated it. What it
  * wrote anew with the size and the metadata it had is in no naive diff, and a name it linked to an
  * older layer's file is a file of its own there: full trees take the naive diff's layer over.
+ * @param seen     after gets the metadata of the layer's entries; NULL: nobody could follow the
+ *                 changes, and the layer's entries have to do
  * @param ret_any  false: the naive diff is empty, and its commit makes no layer
  */
-int ol_model_replayed(struct ol_model *model, struct ol_model *below, bool *ret_any,
-                      struct ol_error *err);
+int ol_model_replayed(struct ol_model *model, struct ol_model *below, struct ol_model_seen *seen,
+                      bool *ret_any, struct ol_error *err);
 
 /** The layer's own tree is what a container's upper directory is unpacked to.
  * @return 0; -ENOMEM: nothing has changed */

@@ -28,6 +28,7 @@ static int set_lower(struct ol_mnaive *naive, const struct ol_mtree *tree)
     ol_upper_fini(&naive->upper);
     ol_mtree_fini(&naive->lower);
     naive->lower = *tree;
+    naive->of_nothing = 0;
     naive->mounted = true;
     return ol_upper_init(&naive->upper, &naive->lower, NULL);
 }
@@ -220,7 +221,7 @@ int ol_mnaive_listed(const struct ol_mnaive *naive, const struct ol_mtree *merge
 
     if (seen == NULL)
         return -ENOMEM;
-    *ret = (struct ol_inode_kinds){.directory = 1}; /* diff */
+    *ret = (struct ol_inode_kinds){.directory = 1, .whiteout = naive->of_nothing}; /* diff */
     (void)list_dir(&listing, OL_M_ROOT, OL_M_ROOT);
     return 0;
 }

@@ -14,6 +14,7 @@ struct ol_mnaive {
     bool mounted;          /* false: the base layer, which is unpacked as it is */
     struct ol_mtree lower; /* the layers below, as they are seen */
     struct ol_upper upper; /* this layer, over lower */
+    uint32_t of_nothing;   /* whiteouts of the layer's that hide no name of lower */
 };
 
 struct ol_mnaive *ol_mnaive_new(void);

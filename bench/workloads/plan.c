@@ -704,12 +704,36 @@ int ol_plan_list(struct ol_model *model, const struct ol_op *ops, size_t count,
 
 /* ---- a layer of an image ---- */
 
+/* What is seen in the container before and after. */
+static int look_inside(const struct ol_plan *plan, const struct ol_model *model,
+                       struct ol_model_seen *ret)
+{
+    struct ol_upper init;
+    struct ol_upper upper;
+    int r = ol_model_init_layer(model, &init);
+
+    if (r < 0)
+        return r;
+    r = ol_upper_flatten(&init, &ret->before);
+    ol_upper_fini(&init);
+    if (r == 0)
+        r = ol_upper_init(&upper, &ret->before, NULL);
+    if (r < 0)
+        return r;
+    r = apply_to_upper(plan, &upper);
+    if (r == 0)
+        r = ol_upper_flatten(&upper, &ret->after);
+    ol_upper_fini(&upper);
+    return r;
+}
+
 /* The model is fed while the replay is planned, so the containers are set up before. */
 static int make_replay(struct ol_plan *plan, struct ol_model *model, const struct ol_input *layers,
                        size_t index, bool keep_owner, struct ol_error *err)
 {
     struct ol_model *below = NULL;
     struct ol_mtree native = {.nodes = NULL};
+    struct ol_model_seen seen = {.before = {.nodes = NULL}};
     bool any = false;
     int r = ol_model_copy(model, &below, err);
 
@@ -718,15 +742,19 @@ static int make_replay(struct ol_plan *plan, struct ol_model *model, const struc
     r = ol_replay_plan(model, layers, index, keep_owner, &plan->replay, err);
     if (r == 0) {
         r = predict(plan, below, &native);
+        if (r == 0)
+            r = look_inside(plan, below, &seen);
         plan->unpredicted = r < 0 && r != -ENOMEM;
         r = r == -ENOMEM ? ol_error_nomem(err) : 0;
     }
     if (r == 0)
-        r = ol_model_replayed(model, below, &any, err);
+        r = ol_model_replayed(model, below, plan->unpredicted ? NULL : &seen, &any, err);
     if (r == 0 && native.nodes != NULL && ol_model_unpack(model, &native) < 0)
         r = ol_error_nomem(err);
     plan->naive_empty = !any;
     plan->native_empty = model->own.nodes[OL_M_ROOT].first_child == OL_M_NONE;
+    ol_mtree_fini(&seen.before);
+    ol_mtree_fini(&seen.after);
     ol_mtree_fini(&native);
     ol_model_free(below);
     return r;

@@ -390,19 +390,25 @@ static int put(struct ol_upper *upper, const struct ol_replay_item *item)
 static int empty(struct ol_upper *upper, const char *path)
 {
     enum ol_mtype type;
+    struct ol_minode init = {.type = OL_M_DIR};
     int r = ol_upper_type(upper, path, &type);
 
     if (r < 0)
         return r == -ENOENT || r == -ENOTDIR ? 0 : r;
+    init.meta = ol_upper_inode(upper, path)->meta;
     r = remove_any(upper, path);
-    return r < 0 ? r : ol_upper_make(upper, path, OL_M_DIR);
+    return r < 0 ? r : ol_upper_make_inode(upper, path, &init);
 }
 
+/* Nothing is copied up for a directory that is there, of the init layer for one. */
 static int imply(struct ol_upper *upper, const char *path)
 {
-    int r = ol_upper_make(upper, path, OL_M_DIR);
+    enum ol_mtype type;
+    int r = ol_upper_type(upper, path, &type);
 
-    return r == -EEXIST ? 0 : r;
+    if (r == 0)
+        return 0;
+    return r == -ENOENT || r == -ENOTDIR ? ol_upper_make(upper, path, OL_M_DIR) : r;
 }
 
 static int one(const struct ol_replay_item *item, struct ol_upper *upper)
