@@ -105,7 +105,7 @@ static int teardown(void **state)
     return 0;
 }
 
-static void run_seeds(struct story_options *how, uint64_t seed, uint64_t count)
+static void run_seeds(struct story_options *how, bool replays, uint64_t seed, uint64_t count)
 {
     struct timespec start;
     struct timespec stop;
@@ -116,8 +116,9 @@ static void run_seeds(struct story_options *how, uint64_t seed, uint64_t count)
         struct story story;
         char from[32];
 
-        (void)snprintf(from, sizeof from, "seed %ju", (uintmax_t)(seed + i));
-        story_make(seed + i, &story);
+        (void)snprintf(from, sizeof from, "seed %ju%s", (uintmax_t)(seed + i),
+                       replays ? ", replays" : "");
+        story_make(seed + i, replays, &story);
         steps += run_one(&story, how, from);
         story_fini(&story);
     }
@@ -132,7 +133,17 @@ static void stories__hold_on_every_driver(void **state)
     struct story_options how = {.dir = *state, .view = view};
 
     OL_REQUIRE(can_have_view, "the view needs user.overlay.* attributes or overlay mounts");
-    run_seeds(&how, number_from("OL_STORY_SEED", 1), number_from("OL_STORY_COUNT", COUNT_DEFAULT));
+    run_seeds(&how, false, number_from("OL_STORY_SEED", 1),
+              number_from("OL_STORY_COUNT", COUNT_DEFAULT));
+}
+
+static void stories__with_replays_hold_on_every_driver(void **state)
+{
+    struct story_options how = {.dir = *state, .view = view};
+
+    OL_REQUIRE(can_have_view, "the view needs user.overlay.* attributes or overlay mounts");
+    run_seeds(&how, true, number_from("OL_STORY_SEED", 1),
+              number_from("OL_STORY_COUNT", COUNT_DEFAULT));
 }
 
 /* Looked at before each change of the file system, which nothing in between can outgrow. */
@@ -142,7 +153,7 @@ static void stories__peaks_hold_within_a_step(void **state)
 
     OL_REQUIRE(can_have_view, "the view needs user.overlay.* attributes or overlay mounts");
     OL_REQUIRE(can_inject_faults, "this build has no fault points to look at");
-    run_seeds(&how, number_from("OL_STORY_SEED", 1),
+    run_seeds(&how, false, number_from("OL_STORY_SEED", 1),
               number_from("OL_STORY_PEAKS_COUNT", PEAKS_COUNT_DEFAULT));
 }
 
@@ -191,7 +202,7 @@ static void story__text_is_read_back(void **state)
         struct story story;
         struct story read;
 
-        story_make(seed, &story);
+        story_make(seed, false, &story);
         story_print(&story, &text);
         assert_null(story_parse(ol_buf_str(&text), &read));
         story_print(&read, &again);
@@ -237,7 +248,7 @@ static void shrink__leaves_what_the_failure_needs(void **state)
     for (uint64_t seed = 1; shrunk < 3; seed++) {
         struct story story;
 
-        story_make(seed, &story);
+        story_make(seed, false, &story);
         if (still_fails(&story, &how)) {
             story_shrink(&story, still_fails, &how);
             assert_int_equal(story.count, 2); /* a layer, and the marker in it */
@@ -286,6 +297,7 @@ int main(int argc, char **argv)
         story_test(stories__of_the_past_hold),
         story_test(shrink__leaves_what_the_failure_needs),
         story_test(stories__hold_on_every_driver),
+        story_test(stories__with_replays_hold_on_every_driver),
     };
 
     const struct CMUnitTest within[] = {

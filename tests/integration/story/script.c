@@ -208,6 +208,7 @@ const char *story_parse(const char *text, struct story *ret)
 
 struct maker {
     uint64_t state;
+    bool replays; /* layers are repeated in containers, too */
     struct story *story;
     unsigned images, containers;
     struct ol_model *models[STORY_NAMES_MAX]; /* owned; of a committed image that of its container's
@@ -329,6 +330,20 @@ static void some_layer(struct maker *m)
     m->models[m->images++] = model;
 }
 
+/* What a layer on the container's image changes. */
+static void some_replay(struct maker *m)
+{
+    const struct story_line line = {.kind = STORY_REPLAY, .name = pick(m, m->containers)};
+    struct ol_model *model = NULL;
+
+    assert_int_equal(ol_model_copy(m->models[m->image_of[line.name]], &model, NULL), 0);
+    assert_int_equal(ol_model_begin_layer(model, NULL), 0);
+    story_add(m->story, &line);
+    for (unsigned i = 1 + pick(m, 10); i > 0; i--)
+        some_entry(m, &model);
+    ol_model_free(model);
+}
+
 static void some_change(struct maker *m)
 {
     struct story_line line = {
@@ -360,7 +375,10 @@ static void some_step(struct maker *m)
         line.other = some_image(m);
         m->image_of[m->containers++] = line.other;
     } else if (what < 11) {
-        some_change(m);
+        if (m->replays && pick(m, 5) > 0)
+            some_replay(m);
+        else
+            some_change(m);
         return;
     } else if (what < 13) {
         line.kind = STORY_COMMIT;
@@ -375,9 +393,9 @@ static void some_step(struct maker *m)
     story_add(m->story, &line);
 }
 
-void story_make(uint64_t seed, struct story *ret)
+void story_make(uint64_t seed, bool replays, struct story *ret)
 {
-    struct maker m = {.state = seed * 0x9e3779b97f4a7c15u + 1, .story = ret};
+    struct maker m = {.state = seed * 0x9e3779b97f4a7c15u + 1, .replays = replays, .story = ret};
 
     *ret = (struct story){NULL, 0, 0};
     for (unsigned i = 6 + pick(&m, 14); i > 0; i--)

@@ -81,8 +81,9 @@ void story_print(const struct story *story, struct ol_buf *ret);
 /** @return NULL, or what is wrong, with the number of the line (static storage) */
 const char *story_parse(const char *text, struct story *ret);
 
-/** Much in little space: few names, so that they replace, link, delete and hide each other. */
-void story_make(uint64_t seed, struct story *ret);
+/** Much in little space: few names, so that they replace, link, delete and hide each other.
+ * @param replays  most changes are those of a layer */
+void story_make(uint64_t seed, bool replays, struct story *ret);
 
 /* ---- running ---- */
 
