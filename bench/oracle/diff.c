@@ -279,10 +279,11 @@ static int take_entry(const struct ol_model *model, uint32_t entry, struct ol_mt
     struct ol_minode *to = ol_mtree_inode(seen, node);
     uint32_t text;
 
-    if (from->type != to->type ||
-        (from->layer != model->layer && model->merged.nodes[entry].layer != model->layer))
+    if (from->layer != model->layer && model->merged.nodes[entry].layer != model->layer)
         return 0;
     to->meta = from->meta;
+    if (from->type != to->type) /* a link to what the init layer put in the place of a name */
+        return 0;
     to->size = from->size;
     to->mode = from->mode;
     if (from->type == OL_M_SYMLINK) {
@@ -394,6 +395,7 @@ struct native {
     const struct ol_mtree *upper, *merged;
     struct ol_mtree *own;
     uint32_t layer;
+    bool differs;     /* own has an object that merged has not */
     uint32_t *nodes;  /* by node of the upper: its node in own */
     uint32_t *seen;   /* by node of the upper: its node in merged, or OL_M_NONE */
     uint32_t *inodes; /* by inode of the upper: its inode in own; OL_M_NONE: not there yet */
@@ -431,6 +433,9 @@ static int unpack_name(struct native *n, uint32_t node)
 
     n->seen[node] = dir == OL_M_NONE ? OL_M_NONE
                                      : ol_mtree_find(n->merged, dir, name, strlen(name));
+    if (shared && (n->seen[node] == OL_M_NONE ||
+                   ol_mtree_type(n->merged, n->seen[node]) != ol_mtree_type(n->upper, node)))
+        n->differs = true;
     if (made == OL_M_NONE) {
         const struct ol_minode init = native_inode(n, node);
         made = ol_mtree_inode_new(n->own, &init);
@@ -451,7 +456,13 @@ int ol_model_unpack(struct ol_model *model, const struct ol_mtree *upper)
     ol_auto_free uint32_t *seen = reallocarray(NULL, upper->n_nodes, sizeof *seen);
     ol_auto_free uint32_t *inodes = reallocarray(NULL, upper->n_inodes, sizeof *inodes);
     struct ol_mtree own;
-    struct native n = {upper, &model->merged, &own, model->layer, nodes, seen, inodes};
+    struct native n = {.upper = upper,
+                       .merged = &model->merged,
+                       .own = &own,
+                       .layer = model->layer,
+                       .nodes = nodes,
+                       .seen = seen,
+                       .inodes = inodes};
     int r = nodes == NULL || seen == NULL || inodes == NULL ? -ENOMEM : ol_mtree_init(&own);
 
     if (r < 0)
@@ -461,6 +472,10 @@ int ol_model_unpack(struct ol_model *model, const struct ol_mtree *upper)
     for (uint32_t i = ol_mtree_next(upper, OL_M_ROOT); r == 0 && i != OL_M_NONE;
          i = ol_mtree_next(upper, i))
         r = unpack_name(&n, i);
+    if (r == 0 && n.differs && !model->stacks_differ) {
+        r = ol_mtree_copy(&model->merged, false, &model->below);
+        model->stacks_differ = r == 0;
+    }
     if (r < 0) {
         ol_mtree_fini(&own);
         return r;

@@ -54,7 +54,9 @@ struct ol_model_seen {
 int ol_model_replayed(struct ol_model *model, struct ol_model *below, struct ol_model_seen *seen,
                       bool *ret_any, struct ol_error *err);
 
-/** The layer's own tree is what a container's upper directory is unpacked to.
+/** The layer's own tree is what a container's upper directory is unpacked to. It may have names
+ * that no naive diff has, of directories the init layer made: then the images are not the same
+ * (ol_model_stacks_differ()).
  * @return 0; -ENOMEM: nothing has changed */
 int ol_model_unpack(struct ol_model *model, const struct ol_mtree *upper);
 

@@ -432,6 +432,7 @@ static void tell_commit(struct world *world, struct teller *t, const struct stor
     check(world, t, step, &added);
     t->is_alias[line->other] = empty && !nothing && t->sn == NULL;
     t->alias_of[line->other] = below;
+    t->ended = has_uppers(t) && ol_model_stacks_differ(after); /* the image it made, too */
 }
 
 static void do_commit(struct world *world, const struct story_line *line)
