@@ -137,8 +137,10 @@ int workload_print(const struct ol_cli *cli, const struct workload_args *args,
     FILE *out;
     int r;
 
-    if (args->output == NULL)
-        return print(result, args->format, &style, stdout, err);
+    if (args->output == NULL) {
+        r = print(result, args->format, &style, stdout, err);
+        return r < 0 ? r : ol_cli_flush(err); /* what is said of it on stderr comes behind it */
+    }
     out = open_memstream(&text, &len);
     if (out == NULL)
         return ol_error_nomem(err);

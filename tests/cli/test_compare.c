@@ -503,6 +503,23 @@ static void compare_output__is_whole_or_not_there(void **state)
     assert_empty(f, "place");
 }
 
+static void compare__verdict_stands_behind_the_table(void **state)
+{
+    struct fixture *f = *state;
+    ol_auto_free char *command = NULL;
+    ol_auto_free char *both = NULL;
+    const char *line;
+
+    assert_true(asprintf(&command,
+                         "%s compare %s %s %s --rounds=1 --commits=1 --verify >%s/both 2>&1",
+                         program_path(), f->image, f->root, f->backing, f->dir.path) > 0);
+    assert_int_equal(system(command), 0); /* a shell is what makes one file of both */
+    both = test_read(f->dir.fd, "both");
+    line = strstr(both, "overlab compare: verified: ");
+    assert_non_null(line);
+    assert_string_equal(strchr(line, '\n'), "\n");
+}
+
 static void compare__a_full_disk_fails_it(void **state)
 {
     struct fixture *f = *state;
@@ -687,6 +704,7 @@ int main(void)
         compare_test(compare_table__golden),
         compare_test(compare_markdown__has_tables),
         compare_test(compare_output__is_whole_or_not_there),
+        compare_test(compare__verdict_stands_behind_the_table),
         compare_test(compare__a_full_disk_fails_it),
         compare_test(compare__a_signal_ends_it_cleanly),
         compare_test(compare__the_next_run_cleans_up_after_a_kill),
