@@ -281,9 +281,14 @@ static int take_entry(const struct ol_model *model, uint32_t entry, struct ol_mt
 
     if (from->layer != model->layer && model->merged.nodes[entry].layer != model->layer)
         return 0;
-    to->meta = from->meta;
-    if (from->type != to->type) /* a link to what the init layer put in the place of a name */
+    if (from->type != to->type) {
+        /* A link to what the init layer put in the place of a name has the link's metadata; a name
+         * that only holds others, below, says nothing of what is there. */
+        if (from->type == OL_M_FILE)
+            to->meta = from->meta;
         return 0;
+    }
+    to->meta = from->meta;
     to->size = from->size;
     to->mode = from->mode;
     if (from->type == OL_M_SYMLINK) {
