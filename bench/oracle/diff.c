@@ -258,19 +258,6 @@ int ol_model_diffed(struct ol_model *model, struct ol_model *below, struct ol_er
 
 /* ---- of a replay ---- */
 
-static uint32_t find_path(const struct ol_mtree *tree, const char *path)
-{
-    uint32_t node = OL_M_ROOT;
-
-    while (*path != '\0' && node != OL_M_NONE) {
-        const size_t len = strcspn(path, "/");
-
-        node = ol_mtree_find(tree, node, path, len);
-        path += len + (path[len] == '/' ? 1 : 0);
-    }
-    return node;
-}
-
 /* What the layer's entry of the name said. */
 static int take_entry(const struct ol_model *model, uint32_t entry, struct ol_mtree *seen,
                       uint32_t node)
@@ -354,7 +341,8 @@ static uint32_t count_of_nothing(const struct listing *l, const struct ol_mtree 
     uint32_t count = 0;
 
     for (size_t i = 0; i < l->count; i++) {
-        if (l->items[i].node == OL_M_NONE && find_path(image, l->items[i].path) == OL_M_NONE)
+        if (l->items[i].node == OL_M_NONE &&
+            ol_mtree_find_path(image, l->items[i].path) == OL_M_NONE)
             count++;
     }
     return count;

@@ -71,14 +71,7 @@ static struct ol_model_node node_of(const struct ol_mtree *tree, uint32_t node, 
 
 uint32_t ol_model_find(const struct ol_model *model, const char *path)
 {
-    uint32_t node = OL_M_ROOT;
-
-    for (const char *at = path; *at != '\0' && node != OL_M_NONE;) {
-        size_t len = strcspn(at, "/");
-        node = ol_mtree_find(&model->merged, node, at, len);
-        at += len + (at[len] == '/' ? 1 : 0);
-    }
-    return node;
+    return ol_mtree_find_path(&model->merged, path);
 }
 
 bool ol_model_lookup(const struct ol_model *model, const char *path, struct ol_model_node *ret)

@@ -74,6 +74,9 @@ struct ol_model_node {
 };
 typedef int ol_model_fn(const struct ol_model_node *node, void *data);
 int ol_model_walk(const struct ol_model *model, ol_model_fn *fn, void *data);
+/** The same for the names that are of one type under every driver: all of them, unless the images
+ * differ (ol_model_stacks_differ()). @return -ENOMEM, too */
+int ol_model_walk_common(const struct ol_model *model, ol_model_fn *fn, void *data);
 bool ol_model_lookup(const struct ol_model *model, const char *path, struct ol_model_node *ret);
 
 enum ol_law {

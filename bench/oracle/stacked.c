@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * What a mount shows of an image whose layers were unpacked into bare directories, where that is
- * not the tree that a full unpacking makes: the last layer's own tree laid over what is below.
+ * not the tree that a full unpacking makes: the last layer's own tree laid over what is below. And
+ * the names that are in both.
  */
 #include "bench/oracle/model_internal.h"
 
@@ -92,4 +93,38 @@ int ol_model_stacked(const struct ol_model *model, struct ol_mtree *ret)
     }
     *ret = tree;
     return 0;
+}
+
+/* A walk of the merged tree that passes on what a mount shows as well. */
+struct common {
+    const struct ol_mtree *merged, *stacked;
+    ol_model_fn *fn;
+    void *data;
+};
+
+static int pass_on(const struct ol_model_node *node, void *data)
+{
+    const struct common *c = data;
+    const uint32_t there = ol_mtree_find_path(c->stacked, node->path);
+    const uint32_t here = ol_mtree_find_path(c->merged, node->path);
+
+    if (there == OL_M_NONE || ol_mtree_type(c->stacked, there) != ol_mtree_type(c->merged, here))
+        return 0;
+    return c->fn(node, c->data);
+}
+
+int ol_model_walk_common(const struct ol_model *model, ol_model_fn *fn, void *data)
+{
+    struct ol_mtree stacked;
+    struct common c = {&model->merged, &stacked, fn, data};
+    int r;
+
+    if (!model->stacks_differ)
+        return ol_model_walk(model, fn, data);
+    r = ol_model_stacked(model, &stacked);
+    if (r < 0)
+        return r;
+    r = ol_model_walk(model, pass_on, &c);
+    ol_mtree_fini(&stacked);
+    return r;
 }

@@ -176,6 +176,19 @@ uint32_t ol_mtree_find(const struct ol_mtree *tree, uint32_t parent, const char 
     return OL_M_NONE;
 }
 
+uint32_t ol_mtree_find_path(const struct ol_mtree *tree, const char *path)
+{
+    uint32_t node = OL_M_ROOT;
+
+    while (*path != '\0' && node != OL_M_NONE) {
+        const size_t len = strcspn(path, "/");
+
+        node = ol_mtree_find(tree, node, path, len);
+        path += len + (path[len] == '/' ? 1 : 0);
+    }
+    return node;
+}
+
 uint32_t ol_mtree_link(struct ol_mtree *tree, uint32_t parent, const char *name, size_t len,
                        uint32_t inode)
 {

@@ -103,6 +103,8 @@ int ol_mtree_keep_text(struct ol_mtree *tree, const char *text, size_t len, uint
 
 /** The child called name (len bytes), or OL_M_NONE. */
 uint32_t ol_mtree_find(const struct ol_mtree *tree, uint32_t parent, const char *name, size_t len);
+/** The node of a path below the root, "" being the root, or OL_M_NONE. */
+uint32_t ol_mtree_find_path(const struct ol_mtree *tree, const char *path);
 /** Give the inode one more name; the name must be free. @return node, or OL_M_NONE: no memory */
 uint32_t ol_mtree_link(struct ol_mtree *tree, uint32_t parent, const char *name, size_t len,
                        uint32_t inode);

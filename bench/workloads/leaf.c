@@ -95,7 +95,7 @@ static int look_at(const struct ol_model_node *node, void *data)
 int ol_leaves_find(const struct ol_model *model, struct ol_leaves *ret)
 {
     struct search s = {.leaves = ret};
-    int r = ol_model_walk(model, look_at, &s);
+    int r = ol_model_walk_common(model, look_at, &s);
 
     if (r == 0)
         r = leave(&s, true);

@@ -13,7 +13,8 @@ struct ol_leaves {
 };
 
 /**
- * Directories that hold something, but no directory, and nothing the init layer overrides.
+ * Directories that hold something, but no directory, and nothing the init layer overrides; where
+ * drivers see different images (ol_model_stacks_differ()), those that all of them see.
  * @param ret  zeroed; ol_leaves_fini() it, also after a failure
  * @return 0 or -ENOMEM
  */

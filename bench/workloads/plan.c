@@ -219,7 +219,7 @@ static int choose_replaced(const struct ol_model *model, struct ol_random *rando
 static int choose(const struct ol_model *model, struct ol_random *random, struct picks *p,
                   struct ol_error *err)
 {
-    int r = ol_model_walk(model, count_candidates, p); /* the root is always a directory */
+    int r = ol_model_walk_common(model, count_candidates, p); /* the root is always a directory */
 
     if (r == 0 && p->n_files < p->want_files)
         return ol_error_set(
@@ -236,7 +236,7 @@ static int choose(const struct ol_model *model, struct ol_random *random, struct
     if (r == 0)
         r = draw_any(random, p->n_dirs, p->want_dirs, &p->dirs);
     if (r == 0)
-        r = ol_model_walk(model, keep_chosen, p);
+        r = ol_model_walk_common(model, keep_chosen, p);
     if (r < 0)
         return ol_error_sys(err, -r, "cannot choose files to change");
     shuffle(random, p->file, p->want_files);

@@ -271,6 +271,25 @@ static void plan__writes_the_same_bytes_everywhere(void **state)
     test_dir_remove(&dir);
 }
 
+/* A path through a lower symlink: overlay2 has usr/link/through, a full tree usr/d0/through. */
+static void plan__changes_only_what_every_driver_has(void **state)
+{
+    struct fixture *f = *state;
+    char path[32];
+
+    assert_ok(ol_model_begin_layer(f->model, &f->err), &f->err);
+    for (int i = 0; i < 10; i++) {
+        (void)snprintf(path, sizeof path, "usr/link/through%d", i);
+        add(f, OL_ENTRY_FILE, path, NULL);
+    }
+    assert_true(ol_model_stacks_differ(f->model));
+    assert_int_equal(make(f, (struct ol_change_mix){.modify = 41}, 100, 1), -ENOENT);
+    assert_message(&f->err, "40 regular files");
+    assert_ok(make(f, (struct ol_change_mix){.modify = 40}, 100, 1), &f->err);
+    for (size_t i = 0; i < ol_plan_count(f->plan); i++)
+        assert_null(strstr(ol_plan_op(f->plan, i)->path, "through"));
+}
+
 #define case_of(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
 
 int main(void)
@@ -286,6 +305,7 @@ int main(void)
         case_of(plan__does_not_overwrite_what_an_earlier_one_wrote),
         case_of(plan__predicts_shared_whiteouts_and_parents_once),
         case_of(plan__writes_the_same_bytes_everywhere),
+        case_of(plan__changes_only_what_every_driver_has),
     };
     return cmocka_run_group_tests_name("plan", tests, NULL, NULL);
 }
