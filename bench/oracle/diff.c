@@ -15,7 +15,6 @@
 #include "bench/oracle/model_internal.h"
 
 #include "common/cleanup.h"
-#include "common/fs/whiteout.h"
 
 #include <errno.h>
 #include <string.h>
@@ -160,20 +159,6 @@ static enum ol_entry_type entry_type(enum ol_mtype type)
     return OL_ENTRY_FILE;
 }
 
-static int feed_gone(struct ol_model *below, const char *path, struct ol_error *err)
-{
-    const char *base = strrchr(path, '/') != NULL ? strrchr(path, '/') + 1 : path;
-    struct ol_entry entry = {.type = OL_ENTRY_FILE};
-    ol_auto_free char *name = NULL;
-
-    if (asprintf(&name, "%.*s%s%s", (int)(base - path), path, OL_WH_PREFIX, base) < 0) {
-        name = NULL;
-        return ol_error_nomem(err);
-    }
-    entry.path = name;
-    return ol_model_add(below, &entry, err);
-}
-
 /* @param first  the name that carried the inode, or NULL: this is the one */
 static int feed_name(const struct listing *l, struct ol_model *below, const struct change *change,
                      const char *first, struct ol_error *err)
@@ -185,7 +170,6 @@ static int feed_name(const struct listing *l, struct ol_model *below, const stru
                                                    : entry_type((enum ol_mtype)inode->type),
                              .mode = inode->mode,
                              .size = inode->size};
-
     int r;
 
     if (entry.type == OL_ENTRY_SYMLINK)
@@ -207,7 +191,7 @@ static int feed_all(const struct listing *l, struct ol_model *below, struct ol_e
         uint32_t inode;
 
         if (change->node == OL_M_NONE) {
-            r = feed_gone(below, change->path, err);
+            r = ol_model_add_whiteout(below, change->path, err);
             continue;
         }
         inode = l->after->nodes[change->node].inode;

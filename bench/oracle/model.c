@@ -598,6 +598,20 @@ int ol_model_add(struct ol_model *model, const struct ol_entry *entry, struct ol
     return r < 0 ? ol_error_sys(err, -r, "cannot model entry '%s'", entry->path) : 0;
 }
 
+int ol_model_add_whiteout(struct ol_model *model, const char *path, struct ol_error *err)
+{
+    const char *base = ol_path_base(path);
+    struct ol_entry entry = {.type = OL_ENTRY_FILE};
+    ol_auto_free char *name = NULL;
+
+    if (asprintf(&name, "%.*s%s%s", (int)(base - path), path, OL_WH_PREFIX, base) < 0) {
+        name = NULL;
+        return ol_error_nomem(err);
+    }
+    entry.path = name;
+    return ol_model_add(model, &entry, err);
+}
+
 int ol_model_copy_up(struct ol_model *model, const char *path, struct ol_error *err)
 {
     const struct ol_entry entry = {.path = path};

@@ -38,6 +38,8 @@ int ol_model_track_naive(struct ol_model *model, struct ol_error *err);
 int ol_model_begin_layer(struct ol_model *model, struct ol_error *err);
 /** Feed one header of the layer (whiteout names included). */
 int ol_model_add(struct ol_model *model, const struct ol_entry *entry, struct ol_error *err);
+/** The same for the whiteout that deletes a path. */
+int ol_model_add_whiteout(struct ol_model *model, const char *path, struct ol_error *err);
 
 /**
  * True when an entry's path led through a symlink of a lower layer. A full tree follows it; what is

@@ -506,19 +506,6 @@ bool ol_plan_leaves_cached(const struct ol_plan *plan, enum ol_law law)
 
 /* ---- the layer a commit of it is ---- */
 
-static int feed_whiteout(struct ol_model *model, const char *path, struct ol_error *err)
-{
-    ol_auto_free char *name = NULL;
-    size_t dir_len = ol_path_dir_len(path);
-    struct ol_entry entry = {.type = OL_ENTRY_FILE};
-
-    if (asprintf(&name, "%.*s%s.wh.%s", (int)dir_len, path, dir_len > 0 ? "/" : "",
-                 ol_path_base(path)) < 0)
-        return ol_error_nomem(err);
-    entry.path = name;
-    return ol_model_add(model, &entry, err);
-}
-
 static int feed_link(struct ol_model *model, const struct ol_op *op, struct ol_error *err)
 {
     struct ol_entry entry = {
@@ -579,7 +566,7 @@ static int feed_op(struct ol_model *model, const struct ol_op *op, struct ol_err
     if (op->kind == OL_OP_REPLACE)
         return feed_replacement(model, op, err);
     if (op->kind == OL_OP_DELETE || op->kind == OL_OP_RENAME)
-        r = feed_whiteout(model, op->path, err);
+        r = ol_model_add_whiteout(model, op->path, err);
     if (r == 0 && op->kind != OL_OP_DELETE)
         r = ol_model_add(model, &entry, err);
     return r;
